@@ -180,16 +180,17 @@ def test_no_secret_goes_to_or_fro(tmp_path: Path, threads: Threads) -> None:
 
 def test_each_kind_of_result_comes_back_as_it_was() -> None:
     gateway = Gateway("g", "https://x.example", dialect="one-api")
+    credentials = (
+        Anonymous(),
+        Key("env:K"),
+        Cookie("file:c", "9"),
+        Cookie("file:c"),
+        Login("me", "command:pw", "/in"),
+        Key("env:L"),
+    )
     plain = [
-        Scope(
-            f"g/s{number}",
-            gateway,
-            Key(
-                f"env:K{number}",
-            ),
-            f"group {number}",
-        )
-        for number in range(6)
+        Scope(f"g/s{number}", gateway, credential, f"group {number}")
+        for number, credential in enumerate(credentials)
     ]
     user = Scope("g/user", gateway, AccessToken("env:USER", "17"), all_groups=True)
     groups = [group_scope(user, name) for name in ("vip", "gone", "not a name")]
