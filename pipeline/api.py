@@ -19,10 +19,11 @@ from pipeline import config as configs
 from pipeline.config import Config
 from pipeline.core.addresses import is_this_machine
 from pipeline.core.masking import SHORTEST_IN_BODY
+from pipeline.core.shards import Shard
 from pipeline.core.text import choices, quoted
 from pipeline.core.times import Schedule, iso, minute
-from pipeline.core.types import Resolve, Scope, Share, is_reference
-from pipeline.core.watchlist import NO_WATCH, Watch, matches, matches_pattern, matching_scopes
+from pipeline.core.types import KeyList, Resolve, Scope, Share, is_reference
+from pipeline.core.watchlist import NO_WATCH, NameTest, Watch, matches, matches_pattern, matching_scopes
 from pipeline.delivery.types import REPORTS
 from pipeline.errors import (
     ConfigError,
@@ -31,6 +32,7 @@ from pipeline.errors import (
     PipelineError,
     QuestionError,
     StoreError,
+    Unresolved,
     exit_status,
 )
 from pipeline.history.availability import (
@@ -70,7 +72,7 @@ from pipeline.history.watch import (
     unreported_absences,
 )
 from pipeline.reports.report import build_report, mark_urgent
-from pipeline.secret_refs import COMMAND_TIMEOUT, noting, resolver, secret_file
+from pipeline.secret_refs import COMMAND_TIMEOUT, Resolver, noting, resolver, secret_file
 from pipeline.store import Store, lock, open_to_send, scope_states, write_backup, writing
 from pipeline.store.catalog import Moment, ScopeListing, history_start
 from pipeline.store.coverage import coverage
@@ -82,7 +84,7 @@ from pipeline.store.models import model_names
 from pipeline.store.mutes import Mute, add_mutes, end_mutes, mutes
 from pipeline.store.outbox import Delivery, deliveries
 from pipeline.store.runs import find_run
-from pipeline.store.scopes import left_out_rows, scope_gateways, scope_groups
+from pipeline.store.scopes import asked_keys, left_out_rows, scope_gateways, scope_groups
 from pipeline.store.windows import Window, time_window
 
 if TYPE_CHECKING:
@@ -352,9 +354,13 @@ class Home(Struct, frozen=True):
         Raises:
             ConfigError: there is none, or it cannot be used.
         """
+        return self._config_for(())
+
+    def _config_for(self, scopes: Globs) -> Config:
+        """Return the config; of keys files only the scopes that match one of some globs, if there are any."""
         if self.config_path is None:
             raise ConfigError("is a database without a config: name its home", where=str(self.database_path))
-        config = configs.load(self.config_path)
+        config = configs.load(self.config_path, scopes)
         return replace(config, database=self.database_path) if self.database_path else config
 
     @property
@@ -397,12 +403,13 @@ class Home(Struct, frozen=True):
         config = self.optional_config
         if config is None:
             return None
-        found = dict.fromkeys(_references((config.scopes, config.destinations, config.ping)))
+        values = (config.scopes, config.key_lists, config.destinations, config.ping)
+        found = dict.fromkeys(_references(values))
         parts = [reference.partition(":") for reference in found]
         reports = tuple(
             (each.name, each.schedule) for each in config.destinations if each.schedule.every != "run"
         )
-        servers = [urlsplit(scope.gateway.url).hostname or "" for scope in config.scopes]
+        servers = [urlsplit(gateway.url).hostname or "" for gateway in config.gateways]
         servers += [getattr(each.channel, "server", "") for each in config.destinations]
         text = config.path.read_text("utf-8")
         names = configs.named_files(text, config.path)
@@ -495,7 +502,10 @@ class Home(Struct, frozen=True):
     # Runs.
 
     def check(
-        self, *scopes: str, on_result: Callable[[Scope, ScopeResult], None] = lambda _scope, _result: None
+        self,
+        *scopes: str,
+        on_scopes: Callable[[int], None] = lambda _number: None,
+        on_result: Callable[[Scope, ScopeResult], None] = lambda _scope, _result: None,
     ) -> CheckResult:
         """Ask every scope once, or those that match a glob, and try every destination; send nothing.
 
@@ -504,12 +514,14 @@ class Home(Struct, frozen=True):
 
         Args:
             scopes: globs of scopes.
+            on_scopes: called with the number of scopes before the first is asked.
             on_result: called for each scope when its result is there.
 
         Raises:
+            ConfigError: the config, or a list of keys that it names, cannot be used.
             QuestionError: a glob matches no scope.
         """
-        return self._check(self.config, scopes, on_result)
+        return self._check(self._config_for(scopes), scopes, on_scopes, on_result)
 
     def check_text(self, text: str) -> CheckResult:
         """Check, as `check` does, the text of a config that is not written yet.
@@ -517,18 +529,26 @@ class Home(Struct, frozen=True):
         Raises:
             ConfigError: it cannot be used.
         """
-        return self._check(self.parse_config(text), (), lambda _scope, _result: None)
+        config = self.parse_config(text)
+        return self._check(config, (), lambda _number: None, lambda _scope, _result: None)
 
     def _check(
-        self, config: Config, scopes: Globs, on_result: Callable[[Scope, ScopeResult], None]
+        self,
+        config: Config,
+        scopes: Globs,
+        on_scopes: Callable[[int], None],
+        on_result: Callable[[Scope, ScopeResult], None],
     ) -> CheckResult:
         from pipeline.sync.decide import first_answer_error
         from pipeline.sync.run import fetch_once
 
-        asked = matching_scopes(config.scopes, scopes)
+        resolver = _run_resolver(config)
+        asked = self._asked(config, scopes, resolver)
+        on_scopes(len(asked))
         used: dict[str, int] = {}
-        found = _in_event_loop(lambda: fetch_once(asked, client_factory(config, used), on_result))
-        resolve = noting(secret_resolver(config), used)
+        resolve = noting(resolver, used)
+        make_client = client_factory(config, _peers(config, asked) if scopes else asked, resolve)
+        found = _in_event_loop(lambda: fetch_once(asked, make_client, on_result))
         lacking = _unready(config.destinations, resolve)
         fallbacks, parts, known = self._holds(found, config.database)
         results = {
@@ -564,14 +584,20 @@ class Home(Struct, frozen=True):
             return {}, {}, {}
 
     def sync(
-        self, *scopes: str, dry_run: bool = False, new: bool = False, observer: RunObserver = _SILENT
+        self,
+        *scopes: str,
+        shard: Shard | None = None,
+        dry_run: bool = False,
+        new: bool = False,
+        observer: RunObserver = _SILENT,
     ) -> RunResult:
         """Ask every scope, or those that match a glob, and record the answers; report nothing. See `run`."""
-        return self.run(*scopes, reports=False, dry_run=dry_run, new=new, observer=observer)
+        return self.run(*scopes, shard=shard, reports=False, dry_run=dry_run, new=new, observer=observer)
 
     def run(
         self,
         *scopes: str,
+        shard: Shard | None = None,
         reports: bool = True,
         dry_run: bool = False,
         new: bool = False,
@@ -584,26 +610,27 @@ class Home(Struct, frozen=True):
 
         Args:
             scopes: globs of scopes.
+            shard: ask only the scopes of this shard; those of others stay as they are.
             reports: write and send reports.
             dry_run: compare only; nothing is written or sent.
             new: begin a new history where the database is lost.
             observer: called as the run proceeds.
 
         Raises:
+            ConfigError: the config, or a list of keys without recorded scopes, cannot be used.
             Locked: another run holds the lock.
             QuestionError: a glob matches no scope.
         """
-        config = self.config
+        config = self._config_for(scopes)
         with (
             run_monitor(config, dry_run=dry_run) as monitor,
             observer.running(monitor.interrupt if monitor.active else None),
         ):
-            chosen = matching_scopes(config.scopes, scopes)
             result = _in_event_loop(
                 lambda: self._record_and_send(
                     config,
-                    chosen,
-                    all_scopes=not scopes,
+                    scopes,
+                    shard,
                     deliver=reports and not dry_run,
                     dry_run=dry_run,
                     new=new,
@@ -616,9 +643,9 @@ class Home(Struct, frozen=True):
     def _record_and_send(
         self,
         config: Config,
-        scopes: Sequence[Scope],
+        globs: Globs,
+        shard: Shard | None,
         *,
-        all_scopes: bool,
         deliver: bool,
         dry_run: bool,
         new: bool,
@@ -630,10 +657,12 @@ class Home(Struct, frozen=True):
         from pipeline.history.problems import find_problems
         from pipeline.sync.run import sync
 
-        destinations, watched = destinations_of(config), config.watch
+        destinations, watched, resolve = destinations_of(config), config.watch, _run_resolver(config)
         writing = self._write(config, must_exist=False, new=new)
         with Store.open_copy(config.database) if dry_run else writing as store:
             self._derive_again(store, config)
+            scopes = self._asked(config, globs, resolve, store=store, shard=shard)
+            peers = _peers(config, scopes) if globs and not shard else scopes
             left_out_before = left_out_rows(store)
 
             def enqueue_reports() -> None:
@@ -644,12 +673,13 @@ class Home(Struct, frozen=True):
                 totals = sync(
                     scopes,
                     store,
-                    client_factory(config),
+                    client_factory(config, peers, resolve),
                     self.clock,
                     observer.on_result,
                     before_commit=enqueue_reports,
-                    all_scopes=all_scopes,
-                    fetch=_fetch(config),
+                    all_scopes=not globs,
+                    shard=shard,
+                    fetch=_fetch(config, peers),
                 )
             report = build_report(store, Window(totals.snapshot - 1, totals.snapshot), watched)
             absences = unreported_absences(store, watched)
@@ -670,6 +700,44 @@ class Home(Struct, frozen=True):
         sent = self._send(sending, config) if sending else DeliverySummary()
         return RunResult(report, totals, absences, sent)
 
+    def _asked(
+        self,
+        config: Config,
+        globs: Globs,
+        resolver: Resolver,
+        *,
+        store: Store | None = None,
+        shard: Shard | None = None,
+    ) -> tuple[Scope, ...]:
+        """Return the scopes to ask, with those of lists of keys, in the order of their gateways.
+
+        Args:
+            config: the config, loaded for these globs.
+            globs: globs of scopes; all without one.
+            resolver: reads the lists.
+            store: has the scopes that are asked as before where a list cannot be had; None to raise an error.
+            shard: leave out the scopes of others.
+
+        Raises:
+            ConfigError: a list cannot be had, and there are no such scopes.
+            QuestionError: a glob matches no scope.
+        """
+        found = [*config.scopes]
+        for key_list in config.key_lists:
+            found += _of_list(config, key_list, globs, resolver, store)
+        if config.key_lists:
+            order = {gateway.name: number for number, gateway in enumerate(config.gateways)}
+            found.sort(key=lambda scope: order[scope.gateway.name])
+        try:
+            chosen = matching_scopes(found, globs)
+        except QuestionError:
+            whole = self.config  # the error names what there is
+            known = [*whole.scopes]
+            for key_list in whole.key_lists:
+                known += _of_list(whole, key_list, (), resolver, store)
+            chosen = matching_scopes(known, globs)
+        return tuple(each for each in chosen if each.name in shard) if shard else chosen
+
     def accept(self, *scopes: str) -> Acceptance:
         """Accept the held answers of scopes that match a glob, and send the reports that are due.
 
@@ -681,7 +749,7 @@ class Home(Struct, frozen=True):
         config = self.config
         with self._write(config) as store:
             held = held_scopes(store, scopes)
-            snapshot = accept(store, held, dialect_of_scopes(config.scopes), at=self.clock())
+            snapshot = accept(store, held, dialect_of_scopes(config.gateways, config.scopes), at=self.clock())
             found = find_events(store, Window(snapshot - 1, snapshot), watch=config.watch)
             events = mark_urgent(found, config.watch)
             sending = self._enqueue_and_write(store, config)
@@ -718,8 +786,14 @@ class Home(Struct, frozen=True):
         from pipeline.sync.backfill import import_answers, target_scope
 
         config = self.optional_config
-        configured = config.scopes if config else ()
-        target, asked = target_scope(configured, self.database, scope, dialect=dialect, url=url)
+        target, asked = target_scope(
+            config.scopes if config else (),
+            self.database,
+            scope,
+            dialect=dialect,
+            url=url,
+            key_lists=config.key_lists if config else (),
+        )
         if not isinstance(answers, Answers):
             answers = saved_answers(Path(answers), time_field, now=self.clock())
         with self._write(config, must_exist=False, new=new) as store:
@@ -1032,11 +1106,17 @@ class Home(Struct, frozen=True):
         """
         from pipeline.gateways.lookup import lookup
 
-        config = self.config
+        config = self._config_for(scopes)
+        resolver = _run_resolver(config)
         details = self.show(model, scopes=scopes, unlisted=True)
+        offered = {offer.coverage.scope.partition("/")[0] for at in details for offer in at.scopes}
+        asked = [*config.scopes]
+        for key_list in config.key_lists:
+            if key_list.gateway.name in offered:
+                asked += _of_list(config, key_list, scopes, resolver)
         with self._read() as store:
-            wanted = list(lookups(config.scopes, scope_states(store), details))
-        return _in_event_loop(lambda: lookup(wanted, client_factory(config), on_answer))
+            wanted = list(lookups(asked, scope_states(store), details))
+        return _in_event_loop(lambda: lookup(wanted, client_factory(config, asked, resolver), on_answer))
 
     def history(self, model: str, *, scopes: Globs = (), at_most: int | None = None) -> tuple[Timeline, ...]:
         """Return the timelines of a model, or of the models that a glob matches.
@@ -1144,9 +1224,18 @@ class Home(Struct, frozen=True):
         """
         from pipeline.gateways.probe import probe_scope, probed_scope
 
-        config = self.config
-        probed = probed_scope(config.scopes, gateway, scope)
-        return _in_event_loop(lambda: probe_scope(probed, times, client_factory(config), on_answer))
+        name = scope if scope is None or "/" in scope else f"{gateway}/{scope}"
+        config = self._config_for(() if name is None else (name,))
+        resolver = _run_resolver(config)
+        own = [each for each in config.scopes if each.gateway.name == gateway and name in (None, each.name)]
+        lists = [each for each in config.key_lists if each.gateway.name == gateway and not own]
+        listed = [scope for each in lists for scope in _of_list(config, each, (), resolver)]
+        if not own and name:
+            config = self.config  # the error names what there is
+        asked = (*config.scopes, *listed)
+        probed = probed_scope(asked, gateway, scope)
+        make_client = client_factory(config, asked, resolver)
+        return _in_event_loop(lambda: probe_scope(probed, times, make_client, on_answer))
 
     # Maintenance.
 
@@ -1208,10 +1297,11 @@ class Home(Struct, frozen=True):
             models = model_names(store)
         for scope in config.scopes if config else ():
             scopes[scope.name] = scope.gateway.name
+        gateways = {each.name for each in config.gateways} if config else set()
         return Names(
             models=models,
             scopes=sorted(scopes),
-            gateways=sorted(set(scopes.values())),
+            gateways=sorted(gateways.union(scopes.values())),
             destinations=sorted((REPORTS, *(each.name for each in config.destinations)) if config else ()),
         )
 
@@ -1360,13 +1450,13 @@ class Home(Struct, frozen=True):
 
         Without this, the next run would report the change of rules as changes at the gateways.
         """
-        rules = rules_of(config.scopes)
+        rules = rules_of(config.gateways)
         if recorded_rules(store) == rules:
             return
         if history_start(store):
             from pipeline import maintenance
 
-            maintenance.rebuild(store, maintenance.dialects_of(config.scopes))
+            maintenance.rebuild(store, maintenance.dialects_of(config.gateways, config.scopes))
         record_rules(store, rules)
 
     def _enqueue_and_write(self, store: Store, config: Config, only: str | None = None) -> Sending:
@@ -1403,7 +1493,7 @@ class Home(Struct, frozen=True):
         from pipeline import maintenance
 
         config = self.optional_config
-        return maintenance.dialects_of(config.scopes if config else ())
+        return maintenance.dialects_of(*((config.gateways, config.scopes) if config else ((),)))
 
 
 def home(place: Path | str = "data", *, config: Path | str | None = None, clock: Clock = now) -> Home:
@@ -1450,32 +1540,72 @@ def _references(value: object) -> Iterator[str]:
             yield from _references(getattr(value, name))
 
 
-def client_factory(config: Config, used: dict[str, int] | None = None) -> Callable[[], GatewayClient]:
+def _run_resolver(config: Config) -> Resolver:
+    """Return the function that resolves references while gateways are asked; it reads a list of keys once."""
+    # The event loop ends when its threads do, so that the commands in them must not outlast the run.
+    return resolver(config.path.parent, timeout=min(COMMAND_TIMEOUT, config.deadline))
+
+
+def _peers(config: Config, asked: tuple[Scope, ...]) -> tuple[Scope, ...]:
+    """Return the scopes that are asked, and all others that the config was read for.
+
+    A gateway may send the secret of one in an answer to another.
+    """
+    return tuple({each.name: each for each in (*config.scopes, *asked)}.values())
+
+
+def _of_list(
+    config: Config, key_list: KeyList, globs: Globs, resolver: Resolver, store: Store | None = None
+) -> list[Scope]:
+    """Return the scopes of a list of keys that match one of some globs; see `Home._asked`."""
+    from pipeline.sync.listed import listed_scopes
+
+    name, wanted = key_list.gateway.name, NameTest(globs)
+    if wanted.names_of(name) == frozenset():
+        return []
+    others = [scope for scope in config.scopes if scope.gateway.name == name]
+    known = asked_keys(store, name) if store else {}
+    for other in others:
+        known.pop(other.name, None)
+    where = f"{config.path}: gateways.{name}.keys"
+    table = None
+    try:
+        table = resolver.keys(key_list.reference)
+    except Unresolved as error:
+        if not known:
+            raise ConfigError(error.message, where=where) from None
+    found = list(listed_scopes(key_list, table, known, wanted.__contains__))
+    clash = next(configs.name_clashes((*others, *found)), None)
+    if clash:
+        raise ConfigError(clash, where=where)
+    return found
+
+
+def client_factory(config: Config, scopes: Iterable[Scope], resolve: Resolve) -> Callable[[], GatewayClient]:
     """Return the function that makes a client with a config's settings, inside the event loop.
 
-    The references to secrets that it resolves are added to `used`, with the numbers of their letters.
+    Args:
+        config: the config.
+        scopes: those whose secrets are masked in the answers of their gateway; see `_peers`.
+        resolve: resolves their references.
     """
     from pipeline.gateways.client import GatewayClient
 
-    # The event loop ends when its threads do, so that the commands in them must not outlast the run.
-    resolve = resolver(config.path.parent, timeout=min(COMMAND_TIMEOUT, config.deadline))
-    if used is not None:
-        resolve = noting(resolve, used)
     return lambda: GatewayClient(
         resolve,
         user_agent=f"modelwatch/{__version__}",
         deadline=config.deadline,
-        scopes=config.scopes,
+        scopes=scopes,
     )
 
 
-def _fetch(config: Config) -> Fetch | None:
-    """Return what lets the workers of a config's engine fetch; None for this process."""
+def _fetch(config: Config, peers: tuple[Scope, ...]) -> Fetch | None:
+    """Return what lets the workers of a config's engine fetch; None for this process; see `_peers`."""
     if config.engine.kind == "local":
         return None
     from pipeline.sync.shards import Fleet, fetch_in_shards
 
-    fleet = Fleet(config.engine, config.path.parent, config.deadline, config.scopes)
+    fleet = Fleet(config.engine, config.path.parent, config.deadline, peers)
     return lambda scopes, cache, on_result: fetch_in_shards(scopes, cache, fleet, on_result)
 
 

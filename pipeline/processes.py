@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-_MAX_OUTPUT = 1024 * 1024
+MAX_OUTPUT = 1024 * 1024
 """Bytes of output that are kept; later ones are read and dropped, so that the program is not blocked."""
 
 _CHUNK = 64 * 1024
@@ -25,13 +25,20 @@ _GRACE = 1.0
 
 
 class Finished(Struct, frozen=True):
-    """A program that ended by itself: its exit status, and the first megabyte of its output."""
+    """A program that ended by itself: its exit status, and the beginning of its output."""
 
     status: int
     output: bytes
 
 
-def run(command: Sequence[str], *, timeout: float, stdin: bytes = b"", with_errors: bool = False) -> Finished:
+def run(
+    command: Sequence[str],
+    *,
+    timeout: float,
+    stdin: bytes = b"",
+    with_errors: bool = False,
+    most: int = MAX_OUTPUT,
+) -> Finished:
     """Run a program until it ends; children that it leaves behind are neither waited for nor stopped.
 
     It has no terminal: a program that asks for a password there fails at once.
@@ -41,6 +48,7 @@ def run(command: Sequence[str], *, timeout: float, stdin: bytes = b"", with_erro
         timeout: seconds after which it is killed, with its children.
         stdin: what it reads from standard input; it need not read it.
         with_errors: the output includes standard error, which is dropped otherwise.
+        most: the bytes of output that are kept.
 
     Raises:
         TimeoutError: it did not end in time, and was killed.
@@ -56,7 +64,7 @@ def run(command: Sequence[str], *, timeout: float, stdin: bytes = b"", with_erro
         start_new_session=True,
     )
     try:
-        output = _exchange(process, stdin, end)
+        output = _exchange(process, stdin, end, most)
         return Finished(process.wait(max(end - time.monotonic(), 0)), output)
     except subprocess.TimeoutExpired:
         raise TimeoutError from None
@@ -77,7 +85,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         process.wait(_GRACE)
 
 
-def _exchange(process: subprocess.Popen[bytes], stdin: bytes, end: float) -> bytes:
+def _exchange(process: subprocess.Popen[bytes], stdin: bytes, end: float, most: int) -> bytes:
     """Write the input and return the output, until both pipes are closed or the program has ended."""
     assert process.stdin
     assert process.stdout
@@ -99,7 +107,7 @@ def _exchange(process: subprocess.Popen[bytes], stdin: bytes, end: float) -> byt
                         process.stdin.close()
                 else:
                     chunk = os.read(process.stdout.fileno(), _CHUNK)
-                    output += chunk[: _MAX_OUTPUT - len(output)]
+                    output += chunk[: most - len(output)]
                     if not chunk:
                         selector.unregister(process.stdout)
             if ended:

@@ -181,6 +181,9 @@ def forget(home: Home, scopes: tuple[str, ...], *, yes: bool) -> None:
     click.echo(f"dropped: {_counts({t: n for t, n in dropped.items() if t not in _NOUNS} or dropped)}")
     config = home.optional_config
     asked = [scope.name for scope in config.scopes if scope.name in names] if config else []
+    listed = {each.gateway.name for each in config.key_lists} if config else set()
+    if gateways := sorted({name.partition("/")[0] for name in names} & listed):
+        click.echo(f"the next run records anew those that the list of `keys` still has: {' '.join(gateways)}")
     if asked:
         click.echo(f"still in the config, so the next run records them anew: {' '.join(asked)}")
 
@@ -200,11 +203,16 @@ def rename(home: Home, old: str, new: str) -> None:
             renamed,
             configured={scope.name for scope in config.scopes},
             groups=[scope.name for scope in config.scopes if scope.all_groups],
+            listed=tuple(f"{each.gateway.name}/" for each in config.key_lists),
         )
 
 
 def _print_config_hints(
-    renamed: Sequence[tuple[str, str]], *, configured: set[str], groups: Sequence[str]
+    renamed: Sequence[tuple[str, str]],
+    *,
+    configured: set[str],
+    groups: Sequence[str],
+    listed: tuple[str, ...],
 ) -> None:
     """Print what to change in a config that does not have the new names.
 
@@ -212,10 +220,14 @@ def _print_config_hints(
         renamed: old and new names.
         configured: the scopes of the config.
         groups: those that are asked for all groups of a user.
+        listed: the beginnings of names that lists of keys may have.
     """
     made_of_groups = tuple(f"{name}." for name in groups)
     for before, after in renamed:
         if before in configured:
             click.echo(f"the config still has {before}: rename it there too, or the next run records it anew")
+        elif after.startswith(listed):
+            label = after.partition("/")[2]
+            click.echo(f"the list of `keys` must name it {label} too, or the next run retires the scope")
         elif after not in configured and not after.startswith(made_of_groups):
             click.echo(f"the config does not have {after} yet: add it, or the next run retires the scope")

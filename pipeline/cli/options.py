@@ -15,6 +15,7 @@ import click
 
 from pipeline import api
 from pipeline.api import Clock
+from pipeline.core.shards import Shard, parse_shard
 from pipeline.core.text import printable
 from pipeline.core.times import parse_moment
 
@@ -57,6 +58,19 @@ class Port(click.IntRange):
 
     def __init__(self) -> None:
         super().__init__(0, 65535)
+
+
+class ShardName(click.ParamType[Shard]):
+    """A shard, as `core.shards.parse_shard` reads it."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        """Parse the shard."""
+        try:
+            return value if isinstance(value, Shard) else parse_shard(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Name(click.ParamType[str]):

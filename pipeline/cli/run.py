@@ -21,13 +21,14 @@ from pipeline.api import (
     RunProblems,
     ScopeResult,
 )
-from pipeline.cli.options import LOG, Name, logged, names_option, new_option, with_home
+from pipeline.cli.options import LOG, Name, ShardName, logged, names_option, new_option, with_home
 from pipeline.cli.terminal import Bar, Column, interruptible, paint, progress, raw, table, terminable
 from pipeline.cli.watch import pending_lines, returned_lines
 from pipeline.core.canonical import pretty
 from pipeline.core.masking import SHORTEST_IN_BODY
+from pipeline.core.shards import Shard
 from pipeline.core.text import count, printable, sentence
-from pipeline.core.types import PROBLEMS, Kind, Scope, reference_name
+from pipeline.core.types import PROBLEMS, Kind, Scope, list_and_name, reference_name
 from pipeline.errors import CHANGES_EXIT, FetchError, Unresolved
 from pipeline.history.types import Coverage, Event
 from pipeline.history.watch import WatchedModel
@@ -45,6 +46,8 @@ from pipeline.reports.types import Report
 
 _LONGEST_ADVICE = 1000
 
+_MOST_KEYS = 10
+
 _CHECK_COLUMNS = ("scope", "auth", "answers", "dialect", "models", "seconds")
 _CHECK_TABLE = (
     Column("scope"),
@@ -56,6 +59,11 @@ _CHECK_TABLE = (
 )
 
 _scope_option = names_option("scope", "only", "Ask only scopes that match this glob")
+_shard_option = click.option(
+    "--shard",
+    type=ShardName(),
+    help="Ask only the scopes of one shard: 3/16 is the third of sixteen, by a hash of their names.",
+)
 _exit_code_option = click.option("--exit-code", is_flag=True, help="Exit with 1 when there are changes.")
 _repeat_option = click.option(
     "--repeat", is_flag=True, help="Log a lasting problem in every run, not once a day."
@@ -68,16 +76,17 @@ _dry_run_option = click.option(
 @click.command()
 @with_home
 @logged
+@_scope_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def check(home: Home, *, as_json: bool, quiet: bool, verbose: int) -> int:
+def check(home: Home, *, only: tuple[str, ...], as_json: bool, quiet: bool, verbose: int) -> int:
     """Validate the config, ask every scope once, and show how to fix each failure.
 
     Also checks that destinations have their secrets and programs, and signs in to their servers; nothing is
     sent to them.
     """
     del verbose
-    with progress(len(home.config.scopes), quiet=quiet) as bar, interruptible():
-        found = home.check(on_result=lambda _scope, _result: bar.step())
+    with progress(None, quiet=quiet) as bar, interruptible():
+        found = home.check(*only, on_scopes=bar.grow, on_result=lambda _scope, _result: bar.step())
     rows = [check_row(scope, found) for scope in found.scopes]
     if as_json:
         raw(pretty(rows))
@@ -107,12 +116,22 @@ def missing_lines(found: CheckResult) -> Iterator[str]:
     """Yield a line for what destinations lack, and for secrets that are short or that others may read."""
     for destination, lines in found.missing.items():
         yield from (f"destination {destination}: {line}" for line in lines)
+    by_list: dict[str, list[str]] = {}
     for reference in found.short:
+        if listed := list_and_name(reference):
+            by_list.setdefault(reference_name(reference), []).append(listed[1])
+            continue
         # Only the owner's terminal may show the path of a file.
         name = reference if reference.startswith("file:") else reference_name(reference)
         yield (
             f"{name}: the secret has fewer than {SHORTEST_IN_BODY} letters, so that it is not masked in an"
             " answer that echoes it: use a longer one"
+        )
+    for name, keys in by_list.items():
+        shown = ", ".join(keys[:_MOST_KEYS]) + " …" * (len(keys) > _MOST_KEYS)
+        yield (
+            f"{name} of `keys`: {count(len(keys), 'key')} ({shown}) of fewer than {SHORTEST_IN_BODY} letters,"
+            " not masked in an answer that echoes it: use longer ones"
         )
     yield from (f"warning: {line}" for line in found.exposed)
 
@@ -159,6 +178,7 @@ def _cure(key: str, scope: Scope) -> str:
 @with_home
 @logged
 @_scope_option
+@_shard_option
 @_exit_code_option
 @_repeat_option
 @_dry_run_option
@@ -172,6 +192,7 @@ def sync(home: Home, **options: Any) -> int:
 @with_home
 @logged
 @_scope_option
+@_shard_option
 @_exit_code_option
 @_repeat_option
 @_dry_run_option
@@ -191,6 +212,7 @@ def _run(
     *,
     reports: bool,
     only: tuple[str, ...],
+    shard: Shard | None,
     exit_code: bool,
     repeat: bool,
     dry_run: bool,
@@ -201,7 +223,7 @@ def _run(
     prints = dry_run or (not quiet and (verbose > 0 or sys.stdout.isatty()))
     repeat = repeat or verbose > 0 or sys.stderr.isatty()
     observer = _Observer(prints=prints, quiet=quiet, repeat=repeat)
-    result = home.run(*only, reports=reports, dry_run=dry_run, new=new, observer=observer)
+    result = home.run(*only, shard=shard, reports=reports, dry_run=dry_run, new=new, observer=observer)
     _log_lines(result.template_problems)
     _log_failures(result.deliveries, repeat=repeat)
     return result.exit_status or (CHANGES_EXIT if exit_code and result.report.events else 0)

@@ -289,14 +289,20 @@ class Bar:
     def step(self) -> None:
         """Advance by one."""
 
+    def grow(self, total: int) -> None:
+        """Set the number of steps, where it was unknown before."""
+
 
 _REDRAWN_EVERY = 0.1
 """Seconds between two pictures of a progress bar."""
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool, label: str = "asking") -> Iterator[Bar]:
-    """Show a progress bar while the block runs, if standard error is a terminal."""
+def progress(total: int | None, *, quiet: bool, label: str = "asking") -> Iterator[Bar]:
+    """Show a progress bar while the block runs, if standard error is a terminal.
+
+    The `total` is None where it is unknown before the work begins.
+    """
     if quiet or not sys.stderr.isatty():
         yield Bar()
         return
@@ -310,6 +316,9 @@ def progress(total: int, *, quiet: bool, label: str = "asking") -> Iterator[Bar]
 
         class Drawn(Bar):
             due = 0.0
+
+            def grow(self, total: int) -> None:
+                drawn.update(task, total=total)
 
             def step(self) -> None:
                 drawn.advance(task)

@@ -11,12 +11,12 @@ from typing import get_args
 from urllib.parse import urlsplit
 
 from pipeline.config import schema
-from pipeline.config.gateways import INVALID_NAME, check_globs
+from pipeline.config.gateways import INVALID_NAME, GatewayScopes, check_globs
 from pipeline.config.kinds import Day, host
 from pipeline.config.toml import Document
 from pipeline.core.addresses import is_this_machine, mailbox
 from pipeline.core.times import Schedule
-from pipeline.core.types import Scope, Share, is_valid_name
+from pipeline.core.types import Share, is_valid_name
 from pipeline.delivery.types import (
     REPORTS,
     Apprise,
@@ -46,7 +46,7 @@ _PORTS = {"tls": 465, "starttls": 587, "none": 25}
 def destination(
     name: str,
     table: schema.AnyDestination,
-    scopes: Sequence[Scope],
+    gateways: Sequence[GatewayScopes],
     file: schema.File,
     document: Document,
 ) -> Destination:
@@ -55,7 +55,7 @@ def destination(
     Args:
         name: its name.
         table: its table.
-        scopes: all scopes; none if they have errors.
+        gateways: all gateways; none if they have errors.
         file: the whole config.
         document: the config.
     """
@@ -64,8 +64,8 @@ def destination(
         document.fail(at, INVALID_NAME)
     if name == REPORTS:
         document.fail(at, "is the name of the reports directory: rename it")
-    if scopes:
-        check_globs(table.scopes, scopes, lambda message: document.fail((*at, "scopes"), message))
+    if gateways:
+        check_globs(table.scopes, gateways, lambda message: document.fail((*at, "scopes"), message))
     templates = None if table.templates is None else document.file(table.templates)
     if templates and not os.path.isdir(templates):  # noqa: PTH112 - `Path.is_dir` raises for a name that is too long
         message = f"there is no directory {templates}: create it, or remove this line"
@@ -85,7 +85,7 @@ def destination(
         empty=table.empty,
         templates=templates,
         bom=getattr(table, "bom", False),
-        links=Links(file.base_url or "", tuple(_gateways(scopes))),
+        links=Links(file.base_url or "", tuple(_addresses(gateways))),
     )
 
 
@@ -131,12 +131,12 @@ def _channel(  # noqa: PLR0911 - a table
             return Files(document.file(table.directory), tuple(dict.fromkeys(table.forms)) or ("csv", "json"))
 
 
-def _gateways(scopes: Sequence[Scope]) -> Iterator[tuple[str, str]]:
+def _addresses(gateways: Sequence[GatewayScopes]) -> Iterator[tuple[str, str]]:
     """Yield the web addresses of gateways by name, without their paths; of those on this machine none."""
-    for gateway in dict.fromkeys(scope.gateway.name for scope in scopes):
-        url = urlsplit(next(scope.gateway.url for scope in scopes if scope.gateway.name == gateway))
+    for each in gateways:
+        url = urlsplit(each.gateway.url)
         if not is_this_machine(url.hostname or ""):
-            yield gateway, f"{url.scheme}://{url.netloc}/"
+            yield each.gateway.name, f"{url.scheme}://{url.netloc}/"
 
 
 def _address(text: str) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.config import schema
 from pipeline.config.kinds import reference_required
 from pipeline.config.toml import Document
 from pipeline.core import canonical
+from pipeline.core.text import lines_of
 from pipeline.core.times import parse_duration
 from pipeline.core.types import (
     AccessToken,
@@ -23,6 +25,7 @@ from pipeline.core.types import (
     Credential,
     Gateway,
     Key,
+    KeyList,
     Limits,
     Login,
     Overrides,
@@ -32,11 +35,18 @@ from pipeline.core.types import (
     is_reference,
     is_valid_name,
 )
+from pipeline.core.watchlist import NameTest, unmatched_glob
 from pipeline.gateways.dialects import AUTO, request_dialect
 
 INVALID_NAME = "the name may have letters, digits and `. _ - @ +` only, as it becomes part of `gateway/scope`"
 
 _KEYS_HEADER = ["name", "key", "group"]
+
+_FEW_NAMES = 50
+"""So many names are looked for in the text of a keys file; for more, each of its lines is read."""
+
+_MOST_NAMES = 20
+"""The number of scopes that an error names."""
 
 _Settings = TypeVar("_Settings", Limits, Thresholds)
 
@@ -44,8 +54,33 @@ _Fail = Callable[[str], None]
 """Notes an error of one table."""
 
 
-def scopes_of(name: str, table: schema.Gateway, document: Document) -> list[Scope]:
-    """Return the scopes of a gateway; errors are noted in the document."""
+class GatewayScopes(Struct, frozen=True):
+    """A gateway of the config with its scopes.
+
+    Args:
+        gateway: the gateway.
+        thresholds: those of scopes without their own.
+        scopes: those of its table and of its keys file.
+        key_list: the list that gives more of them when they are asked; None without one.
+        is_whole: these are all scopes; others are in a list, or in unwanted lines of the keys file.
+    """
+
+    gateway: Gateway
+    thresholds: Thresholds
+    scopes: tuple[Scope, ...]
+    key_list: KeyList | None = None
+    is_whole: bool = True
+
+
+def scopes_of(name: str, table: schema.Gateway, document: Document, wanted: NameTest) -> GatewayScopes:
+    """Return a gateway with its scopes; errors are noted in the document.
+
+    Args:
+        name: its name.
+        table: its table.
+        document: the config.
+        wanted: the names of scopes for which lines of the keys file are read.
+    """
     at = ("gateways", name)
 
     def fail(message: str) -> None:
@@ -56,31 +91,51 @@ def scopes_of(name: str, table: schema.Gateway, document: Document) -> list[Scop
     gateway = Gateway(name, table.url.rstrip("/"), table.dialect or AUTO, _given(Limits(), table))
     gateway = replace(gateway, overrides=_with_request(_overrides(table), table, document, at))
     thresholds = _given(Thresholds(), table)
-    scopes = []
-    for label, below in table.scopes.items():
-        scopes.append(_scope(label, below, gateway, thresholds, document))
+    scopes = [_scope(label, below, gateway, thresholds, document) for label, below in table.scopes.items()]
+    key_list, only = None, wanted.names_of(name)
     if table.keys is not None:
         _check_key(Key(""), gateway, fail)
-        scopes += _keys_file(table.keys, gateway, thresholds, document)
-    if not scopes and not document.has_errors(at):
+        if is_reference(table.keys):
+            key_list = KeyList(gateway, table.keys, thresholds)
+        elif only is None or only:
+            scopes += _keys_file(table.keys, gateway, thresholds, document, only)
+    is_whole = table.keys is None or (key_list is None and only is None)
+    if not scopes and is_whole and not document.has_errors(at):
         fail("has no scopes: add e.g. `scopes.public = {}` to ask without a key")
+    for message in name_clashes(scopes):
+        fail(message)
+    return GatewayScopes(gateway, thresholds, tuple(scopes), key_list, is_whole)
+
+
+def name_clashes(scopes: Collection[Scope]) -> Iterator[str]:
+    """Yield what is wrong with the names of a gateway's scopes beside each other."""
     for group_scope in (scope.name for scope in scopes if scope.all_groups):
         clash = next((scope.name for scope in scopes if scope.name.startswith(f"{group_scope}.")), None)
         if clash:
-            fail(f"{clash} has the name of a group of {group_scope}: rename it, without the dot")
-    for scope, times in Counter(scope.name for scope in scopes).items():
-        if times > 1:
-            fail(f"has {times} scopes named {scope}: give each its own name")
-    return scopes
+            yield f"{clash} has the name of a group of {group_scope}: rename it, without the dot"
+    if len({scope.name for scope in scopes}) < len(scopes):
+        for name, times in Counter(scope.name for scope in scopes).items():
+            if times > 1:
+                yield f"has {times} scopes named {name}: give each its own name"
 
 
-def check_globs(globs: Sequence[str], scopes: Sequence[Scope], fail: _Fail) -> None:
+def check_globs(globs: Iterable[str], gateways: Collection[GatewayScopes], fail: _Fail) -> None:
     """Note each glob that matches no scope."""
     for glob in globs:
-        # The scopes of `groups = "all"` are unknown until the gateway is asked.
-        if not any(scope.all_groups or fnmatchcase(scope.name, glob) for scope in scopes):
-            names = ", ".join(scope.name for scope in scopes)
-            fail(f"{glob!r} matches no scope: use one of {names}, or a glob")
+        # The scopes of `groups = "all"` and of lists of keys are unknown until they are asked.
+        if not any(_may_match(glob, each) for each in gateways):
+            names = [scope.name for each in gateways for scope in each.scopes]
+            more = " …" if len(names) > _MOST_NAMES else ""
+            known = f"one of {', '.join(names[:_MOST_NAMES])}{more}, or " if names else ""
+            fail(f"{glob!r} matches no scope: use {known}a glob")
+
+
+def _may_match(glob: str, gateway: GatewayScopes) -> bool:
+    if not gateway.is_whole and NameTest((glob,)).names_of(gateway.gateway.name) != frozenset():
+        return True
+    return any(scope.all_groups for scope in gateway.scopes) or not unmatched_glob(
+        (glob,), (scope.name for scope in gateway.scopes)
+    )
 
 
 def _given(default: _Settings, table: schema.Shared) -> _Settings:
@@ -163,7 +218,7 @@ def _scope(
         dialect=table.dialect or gateway.dialect,
         overrides=_with_request(gateway.overrides, table, document, at),
     )
-    credential = _credential(table)
+    credential, limits = _credential(table), _given(thresholds, table)
     _check_key(credential, own, fail)
     return Scope(
         name=f"{gateway.name}/{label}",
@@ -171,7 +226,7 @@ def _scope(
         credential=credential,
         group=table.group,
         all_groups=table.groups is not None,
-        thresholds=_given(thresholds, table),
+        thresholds=thresholds if thresholds == limits else limits,
     )
 
 
@@ -218,32 +273,55 @@ def _headers_of(credential: Credential, gateway: Gateway) -> frozenset[str]:
     return frozenset() if dialect.key_param else frozenset({dialect.key_header.lower()})
 
 
-def _keys_file(file: str, gateway: Gateway, thresholds: Thresholds, document: Document) -> Iterator[Scope]:
+def _keys_file(
+    file: str, gateway: Gateway, thresholds: Thresholds, document: Document, only: frozenset[str] | None
+) -> Iterator[Scope]:
     """Yield the scopes of a keys file: CSV with the header `name,key,group`, or without the group.
 
-    Errors are noted with the line, and never show a key.
+    Errors are noted with the line, and never show a key. `only` are the names of which lines are read; None
+    for all.
     """
     at = ("gateways", gateway.name, "keys")
-    path, lines = document.lines_of(file, at)
-    if lines is None:
+    path, text = document.text_of(file, at)
+    if text is None:
         return
-    reader = csv.reader(lines, strict=True)
+    groups: dict[str, str | None] = {"": None}
+    columns, line = 0, 0
     try:
-        header = [cell.strip() for cell in next(reader, [])]
-        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+        for line, cells in _rows(text, only):
+            bare = [cell.strip() for cell in cells]
+            if not columns:
+                if bare not in (_KEYS_HEADER, _KEYS_HEADER[:2]):
+                    break
+                columns = len(bare)
+                continue
+            name, key, label = bare if len(bare) == len(_KEYS_HEADER) else (*bare, "", "", "")[:3]
+            problem = _row_problem(name, key, bare, columns)
+            if not problem:
+                # Thousands of lines have the same group: one text for all.
+                group = groups.setdefault(label, label)
+                yield Scope(f"{gateway.name}/{name}", gateway, Key(key), group, thresholds)
+            elif any(bare):
+                document.fail_in(path, line, problem, at)
     except csv.Error:
-        document.fail_in(path, reader.line_num, "is not valid CSV: check the quotes on this line", at)
-        return
-    if header not in (_KEYS_HEADER, _KEYS_HEADER[:2]):
+        document.fail_in(path, line + 1, "is not valid CSV: check the quotes on this line", at)
+    if not columns:
         document.fail_in(path, 1, "must begin with the line `name,key,group`", at)
+
+
+def _rows(text: str, only: frozenset[str] | None) -> Iterator[tuple[int, list[str]]]:
+    """Yield the header of a keys file and its rows, or those of `only` some names, with their lines."""
+    if only is None or len(only) > _FEW_NAMES or '"' in text:
+        reader = csv.reader(lines_of(text), strict=True)
+        for cells in reader:
+            if only is None or reader.line_num == 1 or (cells and cells[0].strip() in only):
+                yield reader.line_num, cells
         return
-    for line, cells in rows:
-        name, key, group = (*cells, "", "", "")[:3]
-        problem = _row_problem(name, key, cells, len(header))
-        if problem and any(cells):
-            document.fail_in(path, line, problem, at)
-        elif any(cells):
-            yield Scope(f"{gateway.name}/{name}", gateway, Key(key), group or None, thresholds=thresholds)
+    # One look for a name among a hundred thousand lines.
+    yield 1, text.partition("\n")[0].split(",")
+    names = "|".join(map(re.escape, only))
+    for found in re.finditer(rf"(?<=\n)[^\S\n]*(?:{names})[^\S\n]*,[^\n]*", text):
+        yield text.count("\n", 0, found.start()) + 1, found[0].split(",")
 
 
 def _row_problem(name: str, key: str, cells: list[str], columns: int) -> str | None:

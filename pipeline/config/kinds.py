@@ -341,6 +341,13 @@ FilePath = Annotated[
     must(lambda text: "\0" not in text, "has a NUL, which no path can have"),
     must(_has_home, "there is no home of the user in {}"),
 ]
+Keys = Annotated[
+    FilePath,
+    must(
+        lambda text: not text.startswith("env:"),
+        "cannot be a variable: write a file, `command:…` or `file:…`",
+    ),
+]
 Paths = tuple[Annotated[Text, Check(jsonpath.parse)], ...]
 Place = Annotated[Text, Check(one_place)]
 IdPlace = Annotated[Text, Check(IdPath.parse)]

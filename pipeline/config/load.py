@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
 
 from pipeline.config import schema
 from pipeline.config.destinations import destination
-from pipeline.config.gateways import check_globs, scopes_of
+from pipeline.config.gateways import GatewayScopes, check_globs, scopes_of
 from pipeline.config.toml import Document, read_text
-from pipeline.core.types import Engine, Scope, Share
-from pipeline.core.watchlist import NO_WATCH, Watch
+from pipeline.core.types import Engine, Gateway, KeyList, Scope, Share, is_reference
+from pipeline.core.watchlist import NO_WATCH, NameTest, Watch
 from pipeline.delivery.types import Destination, Ping
 
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
@@ -30,7 +31,10 @@ class Config(Struct, frozen=True):
         database: the SQLite file.
         reports: the directory that reports are written to.
         deadline: seconds that one run may take; a scope without an answer by then fails.
-        scopes: every scope of every gateway, in the file's order.
+        scopes: the scopes that tables and keys files name, in the file's order; of keys files only those that
+            were wanted.
+        gateways: every gateway, in the file's order.
+        key_lists: the lists of keys that give more scopes when gateways are asked.
         watch: the watched models.
         destinations: those of the config, without the directory `reports`, in the file's order.
         ping: the check to ping; None for none.
@@ -44,6 +48,8 @@ class Config(Struct, frozen=True):
     reports: Path
     deadline: float
     scopes: tuple[Scope, ...]
+    gateways: tuple[Gateway, ...] = ()
+    key_lists: tuple[KeyList, ...] = ()
     watch: Watch = NO_WATCH
     destinations: tuple[Destination, ...] = ()
     ping: Ping | None = None
@@ -63,37 +69,42 @@ def schema_line(config: Path) -> str:
     return f"#:schema {SCHEMA_FILE.as_uri()}"
 
 
-def load(path: Path) -> Config:
+def load(path: Path, scopes: Sequence[str] = ()) -> Config:
     """Read and validate a config file.
+
+    Args:
+        path: the file.
+        scopes: globs: of keys files only the scopes that match one are read; all without globs.
 
     Raises:
         ConfigError: a line for each error names the file, the line or key, and what to write.
     """
     write_one = "there is no config yet: write one with `modelwatch init`"
     text = read_text(path, if_absent=f"{write_one}, or name another home by --home or MODELWATCH_HOME")
-    return parse(text, path)
+    return parse(text, path, scopes)
 
 
-def parse(text: str, path: Path) -> Config:
-    """Validate the text of a config file that is, or will be, at `path`.
+def parse(text: str, path: Path, scopes: Sequence[str] = ()) -> Config:
+    """Validate the text of a config file that is, or will be, at `path`; see `load`.
 
     Raises:
         ConfigError: a line for each error names the file, the line or key, and what to write.
     """
     document = Document(text, path)
     file = document.read(schema.File)
-    scopes: list[Scope] = []
-    for name, gateway in file.gateways.items():
-        scopes += scopes_of(name, gateway, document)
-    if not scopes and not document.has_errors(("gateways",)):
+    wanted = NameTest(scopes)
+    gateways = [scopes_of(name, table, document, wanted) for name, table in file.gateways.items()]
+    if not gateways and not document.has_errors(("gateways",)):
         document.fail((), "has no gateway: add [gateways.NAME] with its url and scopes")
-    known = () if document.has_errors(("gateways",)) else tuple(scopes)
+    known = () if document.has_errors(("gateways",)) else tuple(gateways)
     config = Config(
         path=path.absolute(),
         database=document.file(file.database),
         reports=document.file(file.reports),
         deadline=file.deadline,
-        scopes=tuple(scopes),
+        scopes=tuple(chain.from_iterable(each.scopes for each in gateways)),
+        gateways=tuple(each.gateway for each in gateways),
+        key_lists=tuple(each.key_list for each in gateways if each.key_list),
         watch=_watch(file.watch or schema.Watch(), known, document),
         destinations=tuple(
             destination(name, table, known, file, document) for name, table in file.destinations.items()
@@ -124,23 +135,29 @@ def named_files(text: str, path: Path) -> tuple[str, ...]:
     """Return the files of keys and of watched models that the text of a valid config names, as written."""
     file = Document(text, path).read(schema.File)
     names = (*(each.keys for each in file.gateways.values()), file.watch.file if file.watch else None)
-    return tuple(dict.fromkeys(name for name in names if name is not None))
+    return tuple(dict.fromkeys(name for name in names if name is not None and not is_reference(name)))
 
 
-def _watch(table: schema.Watch, scopes: Sequence[Scope], document: Document) -> Watch:
-    """Return the watched models; `scopes` are all scopes, or none if they have errors."""
+def _watch(table: schema.Watch, gateways: Sequence[GatewayScopes], document: Document) -> Watch:
+    """Return the watched models; `gateways` are all gateways, or none if they have errors."""
     models = [*table.models, *(_watch_list(table.file, document) if table.file is not None else ())]
-    if scopes:
-        check_globs(table.scopes, scopes, lambda message: document.fail(("watch", "scopes"), message))
-    thresholds = {scope.name: scope.thresholds for scope in scopes}
+    if gateways:
+        check_globs(table.scopes, gateways, lambda message: document.fail(("watch", "scopes"), message))
+    thresholds = {each.gateway.name: each.thresholds for each in gateways}
+    thresholds |= {
+        scope.name: scope.thresholds
+        for each in gateways
+        for scope in each.scopes
+        if scope.thresholds is not each.thresholds
+    }
     return Watch(tuple(dict.fromkeys(models)), table.scopes, thresholds)
 
 
 def _watch_list(file: str, document: Document) -> Iterator[str]:
     """Yield the ids and globs in a file, one per line; a `#` at the start of a word begins a comment."""
     at = ("watch", "file")
-    path, lines = document.lines_of(file, at)
-    for number, line in enumerate(lines or (), 1):
+    path, content = document.text_of(file, at)
+    for number, line in enumerate((content or "").splitlines(), 1):
         text = line.strip()
         model = "" if text.startswith("#") else text.replace("\t#", " #").partition(" #")[0].strip()
         problem = _model_problem(model)

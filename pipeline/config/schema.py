@@ -287,7 +287,8 @@ class Gateway(Shared, kw_only=True):
     Args:
         url: the base address, with or without `/v1`. Required
         scopes: the scopes by name
-        keys: a CSV file with a scope in each line
+        keys: a CSV file with a scope in each line, by reference; or `command:…` or `file:…` for a list of the
+            keys themselves
         list: where the records are in the answer: an array, an object by id, or lists in a list
         id: where the id is in a record: a path, or paths in braces
         paging: how further pages are requested; `first = 0` where they are counted from 0
@@ -312,7 +313,7 @@ class Gateway(Shared, kw_only=True):
 
     url: Annotated[kinds.GatewayUrl, eg("https://llm.example.com/v1")]
     scopes: Annotated[dict[str, Scope], eg({"public": {}})] = {}
-    keys: Annotated[kinds.FilePath, eg("keys.csv")] | None = None
+    keys: Annotated[kinds.Keys, eg("keys.csv")] | None = None
     list: Annotated[kinds.ListPlace, eg("providers[].models")] | None = None
     id: Annotated[kinds.IdPlace, eg("{provider}/{name}")] | None = None
     paging: Annotated[Paging, eg({"param": "page", "pages": "meta.pages"})] | None = None

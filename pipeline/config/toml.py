@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
-from io import StringIO
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
@@ -76,11 +75,11 @@ class Document:
         """Note an error in a line of another file, to which the key at a path refers."""
         self._errors.append(_Error(elsewhere=True, line=line, where=f"{path}:{line}", message=message, at=at))
 
-    def lines_of(self, name: str, at: KeyPath) -> tuple[Path, list[str] | None]:
-        """Return the path of a file that a key names, and its lines; None if it cannot be read."""
+    def text_of(self, name: str, at: KeyPath) -> tuple[Path, str | None]:
+        """Return the path of a file that a key names, and its text; None if it cannot be read."""
         path = self.file(name)
         try:
-            return path, read_text(path).splitlines()
+            return path, read_text(path)
         except ConfigError as error:
             message = error.message.removeprefix(f"{error.where}: ")
             self._errors.append(_Error(elsewhere=True, line=0, where=error.where, message=message, at=at))
@@ -279,7 +278,8 @@ def read_text(path: Path, *, if_absent: str | None = None) -> str:
     """
     try:
         content = user_files.read(path, _LARGEST) if if_absent is None else path.read_bytes()
-        return StringIO(content.decode("utf-8-sig"), newline=None).read()
+        text = content.decode("utf-8-sig")
+        return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8: save it as UTF-8", where=str(path)) from error
     except OSError as error:

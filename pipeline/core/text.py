@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pipeline.core.masking import MASK
 
@@ -27,6 +27,14 @@ _BEARER = re.compile(r"(?i)\b(bearer\s+)[^\s\"',;]{6,}")
 _REQUEST_ID = re.compile(
     r"\s*\(request[ _-]?id: [^)]*\)|\s*\[?request[ _-]?id\]?[:=]\s*[\w-]+", re.IGNORECASE
 )
+
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+$")
+
+
+def lines_of(text: str) -> Iterator[str]:
+    r"""Yield the lines of a text with their `\n`; a list of a million lines would take more than the text."""
+    return (found[0] for found in _LINE.finditer(text))
 
 
 def printable(text: str, *, longest: int = _LONGEST) -> str:

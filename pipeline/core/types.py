@@ -56,11 +56,33 @@ def is_reference(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.startswith(REFERENCE_PREFIXES) and value not in REFERENCE_PREFIXES
 
 
+_LISTED = "listed:"
+
+
+def listed_reference(reference: str, name: str) -> str:
+    """Return the reference of the key with a name in the list that another reference gives.
+
+    It is made by the program only: no config can have it.
+    """
+    return f"{_LISTED}{name}:{reference}"
+
+
+def list_and_name(reference: str) -> tuple[str, str] | None:
+    """Return the reference of the list and the name in it; None for a reference to a single secret."""
+    if not reference.startswith(_LISTED):
+        return None
+    name, _, inner = reference.removeprefix(_LISTED).partition(":")
+    return inner, name
+
+
 def reference_name(reference: str) -> str:
     """Return how a reference is named in all that is stored or sent: `env:NAME`, `file:` or `command:`.
 
     The words of a command may hold a secret, and the path of a file tells about its machine.
     """
+    listed = list_and_name(reference)
+    if listed is not None:
+        return reference_name(listed[0])
     return reference if reference.startswith("env:") else f"{reference.partition(':')[0]}:"
 
 
@@ -82,10 +104,19 @@ class Anonymous(Struct, frozen=True):
     """No credential: the gateway's default group."""
 
 
-class Key(Struct, frozen=True):
-    """An API key, by its reference: `env:PROD_KEY`."""
+class Key(Struct, frozen=True, gc=False):
+    """An API key, by its reference: `env:PROD_KEY`.
+
+    With a `name`, the reference gives a list of keys, and this is the one of that name.
+    """
 
     reference: str
+    name: str | None = None
+
+    @property
+    def own_reference(self) -> str:
+        """The reference of this key alone."""
+        return self.reference if self.name is None else listed_reference(self.reference, self.name)
 
 
 class Cookie(Struct, frozen=True):
@@ -245,7 +276,10 @@ class Scope(Struct, frozen=True):
 
     @property
     def reference(self) -> str | None:
-        """The whole reference of its secret, which is neither stored nor sent; None without a credential."""
+        """The whole reference of its secret, or of the list that has it; None without a credential.
+
+        It is neither stored nor sent.
+        """
         match self.credential:
             case Anonymous():
                 return None
@@ -270,6 +304,25 @@ class Engine(Struct, frozen=True):
     scheduler: str | None = None
     tls: tuple[str, ...] = ()
     when_lost: str = "fail"
+
+
+class KeyList(Struct, frozen=True):
+    """A list of keys that a gateway's scopes are made of, when they are asked.
+
+    Args:
+        gateway: the gateway.
+        reference: gives the list: `command:…` or `file:…`.
+        thresholds: those of the scopes.
+    """
+
+    gateway: Gateway
+    reference: str
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def scope(self, name: str, group: str | None) -> Scope:
+        """Return the scope of a key by its name in the list."""
+        full = f"{self.gateway.name}/{name}"
+        return Scope(full, self.gateway, Key(self.reference, name), group, thresholds=self.thresholds)
 
 
 class Record(Struct, frozen=True):
@@ -451,12 +504,12 @@ HOLD_OUTCOMES = (Outcome.HELD, Outcome.BASELINE, Outcome.MOVED, Outcome.RECOVERE
 PROBLEMS = (Outcome.FAILED, Outcome.HELD)
 """The outcomes of an unhealthy scope."""
 
-_SCOPE_NAME = re.compile(r"^\w[\w.@+-]*$")
+_SCOPE_NAME = re.compile(r"\w[\w.@+-]*")
 
 
 def is_valid_name(text: str) -> bool:
     """Return whether a text can be the name of a gateway or a scope."""
-    return bool(_SCOPE_NAME.match(text))
+    return _SCOPE_NAME.fullmatch(text) is not None
 
 
 class Severity(StrEnum):

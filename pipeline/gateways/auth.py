@@ -105,7 +105,8 @@ def authenticate(credential: Credential, resolve: Resolve, dialect: Dialect) -> 
     match credential:
         case Anonymous():
             return Authentication()
-        case Key(reference):
+        case Key():
+            reference = credential.own_reference
             return _with_key(_checked(reference, resolve(reference)), dialect)
         case Cookie(reference, user_id):
             cookie = _checked(reference, resolve(reference))

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
+from itertools import groupby
 from typing import Self
 from urllib.request import getproxies
 
@@ -20,6 +21,7 @@ from pipeline.core.types import (
     Anonymous,
     Credential,
     Gateway,
+    Key,
     Login,
     Pairs,
     Resolve,
@@ -83,8 +85,11 @@ class GatewayClient:
         self._large_answers: dict[str, asyncio.Lock] = {}
         self._transport: Transport | None = None
         self._configured: dict[tuple[Pairs, Pairs], asyncio.Future[Authentication]] = {}
-        self._scopes = tuple(scopes)
+        self._scopes: dict[str, list[Scope]] = {}
+        for scope in scopes:
+            self._scopes.setdefault(scope.gateway.name, []).append(scope)
         self._redactors: dict[str, Redactor] = {}
+        self._lists: dict[str, asyncio.Future[None]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -222,6 +227,8 @@ class GatewayClient:
     async def _authenticate(self, scope: Scope, dialect: Dialect) -> Authentication:
         settings = await self._settings(dialect)
         arguments = (scope.credential, self._resolve, dialect)
+        if isinstance(scope.credential, Key) and scope.credential.name is not None:
+            await self._list_read(scope.credential)
         if _is_slow(scope.credential):
             own = await asyncio.to_thread(authenticate, *arguments)
         else:
@@ -242,6 +249,13 @@ class GatewayClient:
         except FetchError as error:
             error.reword(self._redactor(scope.gateway).text)
             raise
+
+    async def _list_read(self, key: Key) -> None:
+        """Read the list of keys that has a key, once for all scopes; it may be the output of a command."""
+        if key.reference not in self._lists:
+            work = asyncio.to_thread(_without_error, self._resolve, key.own_reference)
+            self._lists[key.reference] = asyncio.ensure_future(work)
+        await asyncio.shield(self._lists[key.reference])
 
     async def _settings(self, dialect: Dialect) -> Authentication:
         """Return the headers and parameters of the config; their commands are run once for all scopes."""
@@ -267,22 +281,22 @@ class GatewayClient:
         Those of commands, and of sign-ins, are added when they are there.
         """
         if gateway.name not in self._redactors:
-            redactor = self._redactors[gateway.name] = Redactor()
-            for scope in self._scopes:
-                if scope.gateway.name == gateway.name:
-                    redactor.add(self._quick_secrets(scope))
+            scopes = self._scopes.get(gateway.name, ())
+            self._redactors[gateway.name] = Redactor(self._quick_secrets(scopes))
         return self._redactors[gateway.name]
 
-    def _quick_secrets(self, scope: Scope) -> Iterator[Secret]:
-        """Yield the secrets of a scope that no command gives; not those that are missing."""
-        dialect = request_dialect(scope.gateway)
-        if not _is_slow(scope.credential):
-            with suppress(Unresolved):
-                yield from authenticate(scope.credential, self._resolve, dialect).secrets
-        for _, value in (*dialect.headers, *dialect.params):
-            if is_reference(value) and not value.startswith("command:"):
-                with suppress(Unresolved):
-                    yield self._resolve(value)
+    def _quick_secrets(self, scopes: Iterable[Scope]) -> Iterator[Secret]:
+        """Yield the secrets of scopes that no command gives; not those that are missing."""
+        for gateway, group in groupby(scopes, lambda scope: scope.gateway):
+            dialect = request_dialect(gateway)
+            for scope in group:
+                if not _is_slow(scope.credential):
+                    with suppress(Unresolved):
+                        yield from authenticate(scope.credential, self._resolve, dialect).secrets
+            for _, value in (*dialect.headers, *dialect.params):
+                if is_reference(value) and not value.startswith("command:"):
+                    with suppress(Unresolved):
+                        yield self._resolve(value)
 
 
 def _transport(user_agent: str, *, many: bool) -> Transport:
@@ -309,7 +323,15 @@ def _list_url(gateway: Gateway, path: str) -> str:
 
 def _is_slow(credential: Credential) -> bool:
     """Return whether resolving a credential may block the event loop."""
-    return not isinstance(credential, Anonymous) and credential.reference.startswith("command:")
+    if isinstance(credential, Anonymous) or (isinstance(credential, Key) and credential.name is not None):
+        return False  # a list of keys is in memory by then
+    return credential.reference.startswith("command:")
+
+
+def _without_error(resolve: Resolve, reference: str) -> None:
+    """Resolve a reference; each scope that needs it gets the error by itself."""
+    with suppress(Unresolved):
+        resolve(reference)
 
 
 def _advised(error: Refused, scope: Scope, dialect: Dialect, path: str, *, has_user_id: bool) -> Refused:

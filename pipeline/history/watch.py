@@ -239,7 +239,7 @@ def watched_pending(store: Store, watch: Watch, until: int) -> dict[ScopeModel, 
     models = [model.id for model in model_rows(store) if watch.has(model.name)]
     found |= {key: Pending(since, key[0]) for key, since in pending_at(store, models, until).items()}
     for key, answers in flapping_absences(store, models, until).items():
-        if answers and _is_long(answers, _thresholds_of(key[0], watch)):
+        if answers and _is_long(answers, watch.thresholds_of(key[0])):
             found[key] = Pending(answers[0], key[0])
     return {key: each for key, each in found.items() if watch.covers(key[0])}
 
@@ -311,15 +311,10 @@ def pending_findings(
         if lost[scope].pending
     }
     found |= {
-        key: _pending_finding(misses, _thresholds_of(key[0], watch))
+        key: _pending_finding(misses, watch.thresholds_of(key[0]))
         for key, misses in pending_removals(store, models).items()
     }
     return {key: finding for key, finding in found.items() if key in pending}
-
-
-def _thresholds_of(scope: str, watch: Watch) -> Thresholds | None:
-    """Return the thresholds of a scope; those of its user for the group of a user; None if it has none."""
-    return watch.thresholds.get(scope) or watch.thresholds.get(scope.rpartition(".")[0])
 
 
 def _pending_finding(misses: PendingMisses, thresholds: Thresholds | None) -> Finding:
@@ -342,7 +337,7 @@ def _lost_finding(lost: LostGroup, watch: Watch) -> Finding:
         return Finding(FindingKind.HELD, since=lost.since, group=lost.group)
     if lost.pending is None:
         return Finding(FindingKind.MISSING, since=lost.since, group=lost.group)
-    return replace(_pending_finding(lost.pending, _thresholds_of(lost.scope, watch)), group=lost.group)
+    return replace(_pending_finding(lost.pending, watch.thresholds_of(lost.scope)), group=lost.group)
 
 
 def pending_groups(store: Store, watch: Watch) -> dict[str, Finding]:
@@ -378,7 +373,7 @@ def _absences(store: Store, watched: _Watched, watch: Watch) -> Iterator[_ScopeF
         elif event and event.kind == Kind.REMOVED:
             finding = Finding(FindingKind.MISSING, since=event.since or event.at)
         elif (scope, model) in pending:
-            finding = _pending_finding(pending[scope, model], _thresholds_of(scope, watch))
+            finding = _pending_finding(pending[scope, model], watch.thresholds_of(scope))
         else:
             # Its removal was pruned, or new parsing rules leave the model out.
             finding = Finding(FindingKind.MISSING, since=pruned.get((scope, model)))

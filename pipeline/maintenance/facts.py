@@ -19,7 +19,7 @@ from pipeline.core.facts import (
     to_columns,
     to_price_rows,
 )
-from pipeline.core.types import Scope
+from pipeline.core.types import Gateway, Scope
 from pipeline.gateways.dialects import (
     Dialect,
     customise,
@@ -37,22 +37,28 @@ DialectsOf = Callable[[str, str], Sequence[Dialect]]
 _PERMISSION_COLUMNS = Permission.__struct_fields__
 
 
-def dialects_of(scopes: Iterable[Scope]) -> DialectsOf:
-    """Return the dialects that listings were parsed in, with the overrides of the config's gateways."""
-    by_gateway: dict[str, list[Scope]] = {}
+def dialects_of(gateways: Iterable[Gateway], scopes: Iterable[Scope] = ()) -> DialectsOf:
+    """Return the dialects that listings were parsed in, with the overrides of the config's gateways.
+
+    Args:
+        gateways: those of the config.
+        scopes: its scopes, of which those with `all_groups` count.
+    """
+    by_name = {each.name: each for each in gateways}
+    users: dict[str, list[Gateway]] = {}
     for scope in scopes:
-        by_gateway.setdefault(scope.gateway.name, []).append(scope)
+        if scope.all_groups:
+            users.setdefault(scope.gateway.name, []).append(scope.gateway)
 
     def found(gateway: str, reading: str) -> Sequence[Dialect]:
         dialect = dialect_of(reading)
         if dialect is None:
             return ()
-        own = by_gateway.get(gateway, [])
-        dialects = [customise(dialect, own[0].gateway.overrides)] if own else [dialect]
+        own = by_name.get(gateway)
+        dialects = [customise(dialect, own.overrides)] if own else [dialect]
         in_groups = any(
-            dialect.name in (groups_dialect(scope.gateway).name, group_models_dialect(scope.gateway).name)
-            for scope in own
-            if scope.all_groups
+            dialect.name in (groups_dialect(user).name, group_models_dialect(user).name)
+            for user in users.get(gateway, ())
         )
         # The lists of groups are parsed without the config's paths of facts.
         return [*dialects, dialect] if in_groups else dialects

@@ -8,20 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.core import canonical
-from pipeline.core.types import Scope
+from pipeline.core.types import Gateway
 from pipeline.store.database import Store
 
 VERSION = 5
 """The version of the program's own rules; a change of the classes or facts of any record raises it."""
 
 
-def rules_of(scopes: Iterable[Scope]) -> int:
-    """Return the digest of the rules of the program and the config, in 31 bits and never 0."""
-    gateways = {scope.gateway.name: scope.gateway for scope in scopes}
-    own = [
-        (name, gateway.dialect, gateway.overrides.prices, gateway.overrides.facts)
-        for name, gateway in sorted(gateways.items())
-    ]
+def rules_of(gateways: Iterable[Gateway]) -> int:
+    """Return the digest of the rules of the program and the config's gateways, in 31 bits and never 0."""
+    own = sorted((each.name, each.dialect, each.overrides.prices, each.overrides.facts) for each in gateways)
     digest = canonical.digest(canonical.encode([VERSION, own]))
     return int(digest[-8:], 16) % (2**31 - 1) + 1
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from pipeline.core.shards import Shard
 from pipeline.core.types import Change, Digest, Listing, Outcome, Scope, ScopeState
 from pipeline.store.bulk import BulkWriter, RowIds
 from pipeline.store.coverages import add_set
@@ -162,6 +163,11 @@ class EnrolledIds(NamedTuple):
     scopes: dict[str, int]
 
 
+def _user_or_scope(name: str, users: Iterable[str]) -> str:
+    """Return the scope of the user for that of a group, and the name of another scope as it is."""
+    return next((user for user in users if name.startswith(f"{user}.")), name)
+
+
 class LedgerWriter:
     """A writer of runs, for an open transaction: in bulk, and only rows that are new."""
 
@@ -240,14 +246,24 @@ class LedgerWriter:
         written = self._writer.insert_values(table, columns, len(new), new)
         return ids | dict(zip((row[0] for row in new), written, strict=True))
 
-    def retire_others(self, scope_ids: Collection[int]) -> None:
-        """Mark all scopes except these, which are asked, as no longer asked; their history stays."""
+    def retire_others(self, scope_ids: Collection[int], shard: Shard | None = None) -> None:
+        """Mark all scopes except these, which are asked, or all others of a shard as no longer asked.
+
+        Their history stays. The scopes of a user's groups are in the shard of the user's scope.
+        """
         ((asked,),) = self._store.stream("select count(*) from scopes where asked")
-        if asked > len(scope_ids):
-            self._connection.execute(
-                "update scopes set asked = 0 where asked and id not in (select value from json_each(?))",
-                [json.dumps(sorted(scope_ids))],
-            )
+        if asked <= len(scope_ids):
+            return
+        kept = {"kept": json.dumps(sorted(scope_ids))}
+        found = self._store.stream(
+            """
+            select id, name from scopes
+            where asked and id not in (select value from json_each(:kept))
+            """,
+            kept,
+        )
+        users = [name for (name,) in self._store.stream("select name from scopes where lists_groups")]
+        self.retire([each for each, name in found if not shard or _user_or_scope(name, users) in shard])
 
     def retire(self, scope_ids: Iterable[int]) -> None:
         """Mark scopes as no longer asked; their history stays."""

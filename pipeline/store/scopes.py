@@ -32,6 +32,19 @@ def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, S
     return {state.name: state for state in states}
 
 
+def asked_keys(store: Store, gateway: str) -> dict[str, str | None]:
+    """Return the group of each scope of a gateway that runs ask with a key, by the scope's name."""
+    rows = store.rows(
+        """
+        select scopes.name, scopes.group_name from scopes
+        join gateways on gateways.id = scopes.gateway
+        where gateways.name = :gateway and scopes.asked and scopes.auth = 'key'
+        """,
+        {"gateway": gateway},
+    )
+    return {row["name"]: row["group_name"] for row in rows}
+
+
 def left_out_rows(store: Store) -> dict[str, str]:
     """Return which rows of the last accepted answer of a scope were left out, by the scope's name."""
     rows = store.rows("select name, left_out from scopes where left_out is not null")

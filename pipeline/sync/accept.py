@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
 from pipeline.core.diff import NO_RULES, FieldComparer, diff
-from pipeline.core.types import Outcome, Scope, ScopeState
+from pipeline.core.types import Gateway, Outcome, Scope, ScopeState
 from pipeline.core.watchlist import matches
 from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import (
@@ -42,13 +42,13 @@ def held_scopes(store: Store, globs: Sequence[str]) -> list[str]:
     return found
 
 
-def dialect_of_scopes(scopes: Sequence[Scope]) -> DialectOf:
+def dialect_of_scopes(gateways: Iterable[Gateway], scopes: Iterable[Scope] = ()) -> DialectOf:
     """Return what finds the dialect of a scope's listing, with the overrides of the config's gateways."""
-    gateways = {scope.gateway.name: scope.gateway for scope in scopes}
+    by_name = {each.name: each for each in gateways}
     all_groups = [scope for scope in scopes if scope.all_groups]
 
     def found(name: str, reading: str) -> Dialect | None:
-        dialect, gateway = dialect_of(reading), gateways.get(name.partition("/")[0])
+        dialect, gateway = dialect_of(reading), by_name.get(name.partition("/")[0])
         for scope in all_groups:
             if name == scope.name:
                 return groups_dialect(scope.gateway)

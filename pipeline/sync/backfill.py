@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from pipeline.core.types import Gateway, LeftOutRows, Listing, Scope, is_valid_name
+from pipeline.core.types import Gateway, KeyList, LeftOutRows, Listing, Scope, is_valid_name
 from pipeline.errors import ALL_FAILED_EXIT, HELD_EXIT, FetchError, QuestionError, SavedError
 from pipeline.gateways.dialects import (
     AUTO,
@@ -288,7 +288,13 @@ class _Importer:
 
 
 def target_scope(
-    scopes: Sequence[Scope], database: Path, name: str, *, dialect: str | None = None, url: str | None = None
+    scopes: Sequence[Scope],
+    database: Path,
+    name: str,
+    *,
+    dialect: str | None = None,
+    url: str | None = None,
+    key_lists: Sequence[KeyList] = (),
 ) -> tuple[Scope, bool]:
     """Return the scope to import into, from the config or new, and whether runs ask it.
 
@@ -298,6 +304,7 @@ def target_scope(
         name: the name of the scope: gateway/name.
         dialect: the dialect of the answers, or `auto`; None for that of the config.
         url: the URL of a gateway that is neither in the config nor in the database.
+        key_lists: those of the config, which are not read: each may have any other name of its gateway.
 
     Raises:
         QuestionError: there is no such dialect, or the answers cannot be of this scope.
@@ -312,6 +319,12 @@ def target_scope(
                 f"{scope.name} is asked for all its groups: import into a scope of another name"
             )
         if scope.name == name:
+            gateway = replace(scope.gateway, dialect=dialect) if dialect else scope.gateway
+            return replace(scope, gateway=gateway), True
+    gateway_name, _, label = name.partition("/")
+    for key_list in key_lists:
+        if key_list.gateway.name == gateway_name and is_valid_name(label):
+            scope = key_list.scope(label, None)
             gateway = replace(scope.gateway, dialect=dialect) if dialect else scope.gateway
             return replace(scope, gateway=gateway), True
     if dialect is None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipeline.core.shards import Shard
 from pipeline.core.types import Scope, ScopeState
 from pipeline.gateways.reader import AnswerReader, Pair
 from pipeline.gateways.types import ScopeResult
@@ -53,11 +54,12 @@ def sync(
     before_commit: Callable[[], None] = lambda: None,
     all_scopes: bool = True,
     fetch: Fetch | None = None,
+    shard: Shard | None = None,
 ) -> RunTotals:
     """Ask every scope, and record the results.
 
     Args:
-        scopes: the scopes to ask; at least one.
+        scopes: the scopes to ask.
         store: an open database; the caller holds its lock.
         make_client: makes the client, inside the event loop.
         clock: returns the time now, in ISO 8601 UTC.
@@ -65,6 +67,7 @@ def sync(
         before_commit: called before the commit, to write more in the same transaction.
         all_scopes: these are all the scopes of the config; others are retired.
         fetch: lets others fetch and read, such as `fetch_in_shards`; None for this process alone.
+        shard: these are all of one shard only, and others of it are retired.
 
     Raises:
         StoreError: nothing was written.
@@ -83,6 +86,7 @@ def sync(
             started_at=started_at,
             finished_at=clock(),
             all_scopes=all_scopes,
+            shard=shard,
         )
         before_commit()
     return totals
@@ -157,6 +161,7 @@ def decide_and_record(
     started_at: str,
     finished_at: str,
     all_scopes: bool = False,
+    shard: Shard | None = None,
     imported: bool = False,
     asked: bool = True,
 ) -> RunTotals:
@@ -169,12 +174,13 @@ def decide_and_record(
         started_at: when the run began, in ISO 8601 UTC.
         finished_at: when it ended.
         all_scopes: these are all the scopes of the config; others are retired.
+        shard: these are all of one shard only, and others of it are retired.
         imported: the answers were saved earlier; this is not a run.
         asked: runs ask these scopes; if not, they are kept as history only.
     """
     scope_ids = cache.enroll(scopes, results, asked=asked)
     if all_scopes:
-        cache.ledger.retire_others(scope_ids)
+        cache.ledger.retire_others(scope_ids, shard)
     # Compare under the present rules of parsing: a change of rules must not be reported as one of a gateway.
     reparsed = cache.reparse(scopes, results)
     decisions = decide(results, scopes, cache.states, reparsed, cache, at=started_at, imported=imported)

@@ -259,6 +259,17 @@ def test_check_warns_of_a_config_that_others_may_write_or_read_with_the_words_of
         assert f"warning: {job.config}: other users may read it: chmod go-r" in job.quick("check").stdout
 
 
+def test_check_warns_of_a_list_of_keys_that_others_may_read(open_path):
+    job = Job(open_path / "home")
+    with Scripted(lambda _: Reply(listed("crane"))) as server:
+        job.asks(server.url, keys="file:keys.csv")
+        job.home.chmod(0o755)
+        keys = job.home / "keys.csv"
+        keys.write_text("name,key\none,sk-one-two-three\n")
+        keys.chmod(0o644)
+        assert f"warning: {keys}: other users may read it: chmod go-r" in job.quick("check").stdout
+
+
 READING = (
     ("status",),
     ("models",),
