@@ -73,7 +73,7 @@ from pipeline.history.watch import (
 )
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.secret_refs import COMMAND_TIMEOUT, Resolver, noting, resolver, secret_file
-from pipeline.store import Store, lock, open_to_send, scope_states, write_backup, writing
+from pipeline.store import Store, lock, open_to_send, scope_states, working_copy, write_backup, writing
 from pipeline.store.catalog import Moment, ScopeListing, history_start
 from pipeline.store.coverage import coverage
 from pipeline.store.database import store_errors
@@ -85,6 +85,7 @@ from pipeline.store.mutes import Mute, add_mutes, end_mutes, mutes
 from pipeline.store.outbox import Delivery, deliveries
 from pipeline.store.runs import find_run
 from pipeline.store.scopes import asked_keys, left_out_rows, scope_gateways, scope_groups
+from pipeline.store.sites import SiteState, site_states
 from pipeline.store.windows import Window, time_window
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ if TYPE_CHECKING:
     from pipeline.gateways.types import GroupGone, ListingAnswer, ScopeResult
     from pipeline.history.problems import RunProblems
     from pipeline.lake import Export
-    from pipeline.maintenance import Check, Cure, DialectsOf, PruneResult, RebuildTotals
+    from pipeline.maintenance import Check, Cure, DialectsOf, MergeResult, PruneResult, RebuildTotals
     from pipeline.reports.types import Report
     from pipeline.sync.archives import Answers, LeftOut, saved_answers
     from pipeline.sync.backfill import ImportResult
@@ -127,6 +128,8 @@ __all__ = [
     "LeftOut",
     "ListingAnswer",
     "LookupResult",
+    "Merge",
+    "MergeResult",
     "Moment",
     "Mute",
     "Names",
@@ -140,6 +143,7 @@ __all__ = [
     "ScopeListing",
     "ScopeProbe",
     "ScopeResult",
+    "SiteState",
     "Status",
     "Trial",
     "UserGroup",
@@ -162,7 +166,7 @@ _LAZY = {
     "gateways.types": "GroupGone ListingAnswer ScopeResult",
     "history.problems": "RunProblems",
     "lake": "Export",
-    "maintenance": "Check Cure",
+    "maintenance": "Check Cure MergeResult",
     "sync.archives": "Answers LeftOut saved_answers",
     "sync.backfill": "ImportResult",
     "sync.git_archive": "in_git",
@@ -311,6 +315,13 @@ class Acceptance(Struct, frozen=True):
     scopes: tuple[str, ...]
     events: tuple[Event, ...]
     deliveries: DeliverySummary
+
+
+class Merge(Struct, frozen=True):
+    """What joined the history by a merge, and what became of the reports; None where it is no news."""
+
+    merged: MergeResult
+    deliveries: DeliverySummary | None = None
 
 
 class Names(Struct, frozen=True):
@@ -1274,6 +1285,44 @@ class Home(Struct, frozen=True):
     def backup(self, file: Path | str, *, overwrite: bool = False) -> int:
         """Write a consistent copy of the database, also during a run; return its size in bytes."""
         return write_backup(self.database, Path(file), overwrite=overwrite, share=self.share)
+
+    def merge(self, other: Path | str, site: str, *, report: bool = False) -> Merge:
+        """Let what the database of another site recorded since the last merge join the history.
+
+        The names of its scopes begin with that of the site: `tokyo:aihubmix/prod`. Nothing is written where
+        all of it is known already, and never to the other database.
+
+        Args:
+            other: the other database, or a backup of it; it may be in use.
+            site: the name of the site.
+            report: what joins is news for the destinations of the config, and what is due is sent; otherwise
+                it is history only.
+
+        Raises:
+            QuestionError: `site` is not a valid name.
+            StoreError: the other database cannot be used, or does not continue what was merged of the site.
+        """
+        from pipeline import maintenance
+
+        maintenance.require_site_name(site)
+        config = self.config if report else None
+        database, dialects, other = self.database, self._dialects(), Path(other)
+        with self.explained(), working_copy(other, database, share=self.share) as copy:
+            theirs = maintenance.OtherDatabase(other, copy)
+            if os.access(database, os.F_OK):
+                with Store.read(database, allow_old=True, allow_empty=True) as store:
+                    known = maintenance.merged_already(store, theirs, site)
+                if known:
+                    return Merge(known)
+            with self._write(config, must_exist=False) as store:
+                merged = maintenance.merge(store, theirs, site, dialects, at=self.clock(), report=report)
+                sending = self._enqueue_and_write(store, config) if config else None
+        return Merge(merged, self._send(sending, config) if config and sending else None)
+
+    def sites(self) -> tuple[SiteState, ...]:
+        """Return the sites whose databases were merged, by name."""
+        with self._read() as store:
+            return site_states(store)
 
     def scope_names(self, *globs: str) -> list[str]:
         """Return the names of the scopes in the history that match one of some globs.

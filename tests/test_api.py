@@ -284,6 +284,16 @@ def test_a_database_without_a_config_answers_questions_and_cannot_run(home, tmp_
         alone.run()
 
 
+def test_merge_returns_what_joined_of_another_site(home, tmp_path):
+    home.run()
+    hub = pipeline.home(tmp_path / "hub")
+    found = hub.merge(home.database, "tokyo")
+    assert (found.merged.runs, found.merged.scopes, found.deliveries) == (1, 2, None)
+    assert hub.merge(str(home.database), "tokyo").merged.runs == 0
+    assert [(site.name, site.scopes) for site in hub.sites()] == [("tokyo", 2)]
+    assert [row["model"] for row in hub.models(scopes=["tokyo:local/public"])] == ["heron-2", "quarry"]
+
+
 def test_a_database_with_the_config_of_another_home_is_the_one_that_runs_write_to(home, tmp_path):
     home.run()
     home.backup(tmp_path / "copy.db")

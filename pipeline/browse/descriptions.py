@@ -195,10 +195,20 @@ TABLES: Mapping[str, Description] = {
             "last_modified": "Last-Modified of the last answer",
             "left_out": "Rows of its last accepted answer that no listing has, and why",
             "price_advice": "Prices of its current listing that give no figure, and what to set",
+            "site": "Site whose database was merged; empty for a scope of this one",
         },
         sort="name",
         facets=("gateway", "group_name"),
         title="Scopes",
+    ),
+    "sites": Description(
+        "The sites whose databases were merged, as `modelwatch merge` names them.",
+        {
+            "newest": "Id of the last run that was merged, in the database of the site",
+            "forgotten": "JSON array: the scopes that were forgotten here, which merges leave out",
+        },
+        sort="name",
+        hidden=True,
     ),
     "coverages": Description(
         "Every distinct set of scopes that a run has asked.",
@@ -229,6 +239,9 @@ TABLES: Mapping[str, Description] = {
             "moved": "Number of scopes whose current listing changed",
             "held": "Number of scopes whose answer was held",
             "failed": "Number of scopes that failed",
+            "site": "Site at which it ran; empty for a run of this database",
+            "source": "Its id in the database of the site",
+            "news": "1 if it was merged as news, which reports have",
         },
         sort="-started_at",
         title="Runs",
@@ -266,6 +279,7 @@ TABLES: Mapping[str, Description] = {
             "added_bytes": "About how many bytes of new records a held list brought; null where few",
             "shortened_from": "Number of models of a held list of which only those are kept that the current "
             "listing had; null for a whole list",
+            "source": "Its id in the database of the site, for a run of another site",
         },
         sort="-id",
         facets=("outcome",),

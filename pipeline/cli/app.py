@@ -76,6 +76,7 @@ _PURPOSES = {
     "Care": {
         "verify": _Entry("maintenance", "Check the database against itself."),
         "backup": _Entry("maintenance", "Write a consistent copy of the database to a file.", writes=True),
+        "merge": _Entry("maintenance", "Let the history of another site join this one.", writes=True),
         "rebuild": _Entry("maintenance", "Derive changes and facts again from the answers.", writes=True),
         "prune": _Entry("maintenance", "Drop old history.", writes=True),
         "forget": _Entry("maintenance", "Drop scopes and all that only they needed.", writes=True),

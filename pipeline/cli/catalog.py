@@ -12,7 +12,7 @@ from typing import Any
 import click
 from msgspec.structs import asdict, replace
 
-from pipeline.api import Home, Mute, Needs, Status, UserGroup
+from pipeline.api import Home, Mute, Needs, SiteState, Status, UserGroup
 from pipeline.cli.options import MOMENTS, Name, Time, csv_option, names_option, with_home
 from pipeline.cli.terminal import STATE_COLOURS, Column, paint, raw, table
 from pipeline.cli.watch import group_loss_lines
@@ -20,10 +20,10 @@ from pipeline.core.canonical import pretty
 from pipeline.core.facts import strip_zeros
 from pipeline.core.prices import PRICES
 from pipeline.core.text import count, did_you_mean, printable, quoted
-from pipeline.core.times import minute
-from pipeline.core.types import Kind
+from pipeline.core.times import duration, elapsed, minute
+from pipeline.core.types import Kind, split_site
 from pipeline.errors import CHANGES_EXIT, ConfigError
-from pipeline.history.types import Coverage
+from pipeline.history.types import Coverage, Run
 from pipeline.reports import csv_json
 from pipeline.reports.console import dollars_text, event_lines, incident_lines, price_now_text, scopes_text
 from pipeline.reports.csv_json import coverage_value, current_price_value, event_value, write_csv
@@ -367,6 +367,8 @@ def scopes(home: Home, *, as_json: bool, as_csv: bool, bom: bool) -> None:
                 _GROUPS_TABLE,
                 [(group.user, group.group, group.ratio, group.models, group.description) for group in groups],
             )
+        for line in site_lines(home.sites(), now=home.clock()):
+            click.echo(line)
 
 
 def _scope_cells(scope: Coverage) -> tuple[Any, ...]:
@@ -409,10 +411,11 @@ def status(home: Home, *, exit_code: bool, since: str | None, as_json: bool) -> 
             "unsteady": list(found.unsteady),
             "coverage": [coverage_value(scope) for scope in found.coverage],
             "mutes": list(map(asdict, found.mutes)),
+            "sites": list(map(asdict, found.sites)),
         }
         raw(pretty(value))
     else:
-        click.echo("\n".join(paint(_status_lines(found, _references(home)))))
+        click.echo("\n".join(paint(_status_lines(found, _references(home), now=home.clock()))))
     return 0 if found.is_healthy(since or "") or not exit_code else CHANGES_EXIT
 
 
@@ -426,22 +429,40 @@ def _references(home: Home) -> dict[str, str | None]:
         return {}
 
 
+def _run_line(run: Run) -> str:
+    answered = f"{run.answered} of {count(run.scopes, 'scope')} answered"
+    return f"last run {minute(run.started_at)} UTC, {run.status}: {answered}"
+
+
 def mute_lines(mutes: Iterable[Mute]) -> Iterator[str]:
     """Yield a line for each mute."""
     for each in mutes:
         yield f"muted until {minute(each.until)} UTC: {each.kind} {printable(each.pattern)}"
 
 
-def _status_lines(status: Status, references: Mapping[str, str | None]) -> Iterator[str]:
+def site_lines(sites: Iterable[SiteState], *, now: str) -> Iterator[str]:
+    """Yield a line for each site whose database was merged, with the age of its newest run."""
+    for each in sites:
+        until = "all its runs are pruned"
+        if each.last_run:
+            ago = duration(elapsed(each.last_run, now))
+            until = f"merged until {minute(each.last_run)} UTC, {ago} ago"
+        yield f"site {each.name}: {count(each.scopes, 'scope')}, {until}"
+
+
+def _status_lines(status: Status, references: Mapping[str, str | None], *, now: str) -> Iterator[str]:
     run = status.run
     if run is None:
         yield "the job has not run yet: start `modelwatch run`"
         return
-    if run.status == "imported":
+    if run.status == "imported" and not status.sites:
         yield f"the job has not run yet; the imported answers end at {minute(run.started_at)} UTC"
         return
-    answered = f"{run.answered} of {count(run.scopes, 'scope')} answered"
-    yield f"last run {minute(run.started_at)} UTC, {run.status}: {answered}"
+    if run.status == "imported":
+        yield f"the job has not run here; what was merged or imported ends at {minute(run.started_at)} UTC"
+    else:
+        yield _run_line(run)
+    yield from site_lines(status.sites, now=now)
     # A group that may be gone is not asked for its models.
     asked = [
         scope for scope in status.coverage if scope.state != "retired" and scope.scope not in status.groups
@@ -453,7 +474,8 @@ def _status_lines(status: Status, references: Mapping[str, str | None]) -> Itera
     )
     yield from group_loss_lines(status.groups)
     for scope in asked:
-        if scope.last_asked and scope.last_asked != run.started_at:
+        is_here = not split_site(scope.scope)[0]
+        if is_here and scope.last_asked and scope.last_asked != run.started_at:
             yield f"{scope.scope}: not asked since {minute(scope.last_asked)}"
         if scope.scope in status.unsteady:
             yield f"{scope.scope}: unsteady, its problem comes and goes: its end is reported after 24 h"

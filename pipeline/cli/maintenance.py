@@ -1,10 +1,10 @@
-"""The commands that maintain the database: verify, rebuild, prune, backup, forget and rename."""
+"""The commands that maintain the database: verify, rebuild, prune, backup, merge, forget and rename."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 import click
 from msgspec.structs import asdict
 
-from pipeline.api import Check, Cure, Home
+from pipeline.api import Check, Cure, Home, MergeResult
 from pipeline.cli.options import Name, with_home
+from pipeline.cli.run import log_deliveries
 from pipeline.cli.terminal import coloured, raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count, printable
@@ -163,6 +164,47 @@ def backup(home: Home, file: Path, *, force: bool) -> None:
     """Write a consistent copy of the database to FILE, also during a run."""
     size = home.backup(file, overwrite=force)
     click.echo(f"{file}: {_megabytes(size)}, checked")
+
+
+@click.command()
+@with_home
+@click.argument("other", type=click.Path(path_type=Path), metavar="OTHER.db")
+@click.option("--site", required=True, help="The name of the site, with which the names of its scopes begin.")
+@click.option("--report", is_flag=True, help="Report what joins as news, and send the reports that are due.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def merge(home: Home, other: Path, *, site: str, report: bool, as_json: bool) -> None:
+    """Let the history of another site join this one.
+
+    OTHER.db is its database, or a backup of it; nothing is written to it. The names of its scopes begin with
+    that of the site: tokyo:aihubmix/prod. What was merged before is skipped, so the command can be repeated
+    after each run there. What joins is history only, unless --report is given. The outbox of the site stays
+    there.
+    """
+    found = home.merge(other, site, report=report)
+    if as_json:
+        raw(pretty(asdict(found.merged)))
+    else:
+        click.echo("\n".join(_merge_lines(found.merged)))
+    if found.deliveries:
+        log_deliveries(found.deliveries)
+
+
+def _merge_lines(merged: MergeResult) -> Iterator[str]:
+    if not merged.runs:
+        yield f"nothing new of {merged.site}: {count(merged.scopes, 'scope')}, as merged before"
+    else:
+        assert merged.since
+        assert merged.until
+        period = f"from {minute(merged.since)} to {minute(merged.until)}"
+        new = f", {merged.new_scopes:,} of them new" if merged.new_scopes else ""
+        yield (
+            f"{count(merged.runs, 'run')} of {merged.site} {period}: {count(merged.scopes, 'scope')}{new},"
+            f" {count(merged.moved, 'move')}"
+        )
+    if merged.forgotten:
+        yield f"left out, since they were forgotten here: {' '.join(merged.forgotten)}"
+    if merged.other_sites:
+        yield f"left out, merge their own databases: the sites {' '.join(merged.other_sites)}"
 
 
 @click.command()

@@ -512,6 +512,16 @@ def is_valid_name(text: str) -> bool:
     return _SCOPE_NAME.fullmatch(text) is not None
 
 
+SITE_MARK = ":"
+"""Between the name of a site and that of a gateway or scope there, which cannot have it."""
+
+
+def split_site(name: str) -> tuple[str, str]:
+    """Return the site in the name of a gateway or scope, empty where it has none, and the name there."""
+    site, _, own = name.rpartition(SITE_MARK)
+    return site, own
+
+
 class Severity(StrEnum):
     """The severity of a change, the highest first.
 

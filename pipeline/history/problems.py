@@ -16,7 +16,7 @@ from pipeline.store import Store
 from pipeline.store.coverage import coverage, models_missing_from_held
 from pipeline.store.mutes import NO_MUTES, Mutes, mutes, mutes_ended
 from pipeline.store.offers import ScopeModel
-from pipeline.store.runs import last_start
+from pipeline.store.runs import last_run
 from pipeline.store.scopes import left_out_rows
 
 
@@ -68,8 +68,8 @@ def find_problems(
         left_out_before: the scopes whose last answer before the run left out rows.
         watch: the watched models.
     """
-    muted, previous = mutes(store, run.started_at), last_start(store, before=run.started_at)
-    ended = mutes_ended(store, previous, run.started_at) if previous else NO_MUTES
+    muted, previous = mutes(store, run.started_at), last_run(store, run.snapshot - 1)
+    ended = mutes_ended(store, previous.started_at, run.started_at) if previous else NO_MUTES
     absences = [model for model in absences if not muted.model(model.model)]
     asked = {scope.scope: scope for scope in scopes}
     failing = [scope for scope in scopes if scope.state in PROBLEMS]

@@ -16,6 +16,7 @@ from pipeline.store.mutes import Mute, mutes
 from pipeline.store.outbox import unsent
 from pipeline.store.recurrences import unsteady_scopes
 from pipeline.store.runs import find_run
+from pipeline.store.sites import SiteState, site_states
 
 
 class Status(Struct, frozen=True):
@@ -23,7 +24,8 @@ class Status(Struct, frozen=True):
 
     `unsteady` has the scopes with a problem that began three times in a row, each less than a day after its
     last end, and that have not been well for a day since. `groups` has the scopes
-    whose group may be gone, and how far that is confirmed. `mutes` are those in force.
+    whose group may be gone, and how far that is confirmed. `mutes` are those in force. `sites` are those
+    whose databases were merged.
     """
 
     run: Run | None
@@ -33,6 +35,7 @@ class Status(Struct, frozen=True):
     unsteady: tuple[str, ...] = ()
     groups: Mapping[str, Finding] = field(default_factory=dict)
     mutes: tuple[Mute, ...] = ()
+    sites: tuple[SiteState, ...] = ()
 
     def is_healthy(self, since: str = "") -> bool:
         """Return whether the job has run, no scope is failing or held, and no report was refused.
@@ -58,4 +61,5 @@ def find_status(store: Store, watch: Watch = NO_WATCH, *, at: str) -> Status:
         unsteady=unsteady,
         groups=pending_groups(store, watch),
         mutes=mutes(store, at).all,
+        sites=site_states(store),
     )

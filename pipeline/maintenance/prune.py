@@ -133,12 +133,13 @@ def _due_reports(store: Store) -> list[str]:
         """
         select min(snapshots.started_at) as at from deliveries
         join snapshots on snapshots.id > coalesce(deliveries.since, 0) and snapshots.id <= deliveries.until
-            and snapshots.status <> 'imported'
+            and (snapshots.status <> 'imported' or snapshots.news)
         where deliveries.state = 'waiting'
         union all
         select min(snapshots.started_at) from destinations
         join sightings on sightings.snapshot > destinations.reported_until and sightings.outcome <> 'reread'
-        join snapshots on snapshots.id = sightings.snapshot and snapshots.status <> 'imported'
+        join snapshots on snapshots.id = sightings.snapshot
+            and (snapshots.status <> 'imported' or snapshots.news)
         """
     )
     return [row["at"] for row in rows if row["at"]]

@@ -75,11 +75,11 @@ def rebuild(store: Store, dialects_of: DialectsOf) -> RebuildTotals:
     try:
         with store.transaction():
             found = replay(read_sightings(store))
-            _refuse_damage(store, found)
+            refuse_damage(store, found)
             schema = _correct_schema(store)
             scopes = _correct_scopes(store, found)
             transitions = _correct_transitions(store, found)
-            changes, fields = _correct_changes(store, dialects_of)
+            changes, fields = correct_changes(store, dialects_of)
             corrected = correct_facts(store, dialects_of)
             correct_price_advice(store, dialects_of)
             words = correct_search(store)
@@ -100,13 +100,14 @@ def rebuild(store: Store, dialects_of: DialectsOf) -> RebuildTotals:
     )
 
 
-def _refuse_damage(store: Store, found: Replay) -> None:
+def refuse_damage(store: Store, found: Replay | None = None) -> None:
+    """Raise `StoreError` if what is recorded is damaged; `found` is the replay of the sightings, if known."""
     checks = (
         check_records(store),
         check_listings(store),
         check_coverages(store),
         check_reasons(store),
-        check_ledger(found, 0),
+        check_ledger(found or replay(read_sightings(store)), 0),
         check_values(store),
     )
     problems = [problem for check in checks for problem in check.problems if problem.cure == Cure.RESTORE]
@@ -156,8 +157,13 @@ def _correct_transitions(store: Store, found: Replay) -> int:
     return corrected
 
 
-def _correct_changes(store: Store, dialects_of: DialectsOf) -> tuple[int, int]:
-    """Correct the changes of each transition; return how many changes and fields were wrong."""
+def correct_changes(
+    store: Store, dialects_of: DialectsOf, *, only: set[int] | None = None
+) -> tuple[int, int]:
+    """Correct the changes of each transition, or of `only` some by id; return how many rows were wrong.
+
+    The counts are those of changes and of fields. Must run inside a transaction.
+    """
     orphans = [
         store.connection.execute(f"delete from {table} where {owner} not in (select id from {owner}s)")  # noqa: S608 - our own names
         for table, owner in (("changes", "transition"), ("field_changes", "change"))
@@ -167,6 +173,8 @@ def _correct_changes(store: Store, dialects_of: DialectsOf) -> tuple[int, int]:
     rules_of = field_rules(store, dialects_of)
     gaps = _Gaps(store)
     for row in stored_transitions(store):
+        if only is not None and row.id not in only:
+            continue
         rules = rules_of[row.after]
         stored = stored_changes(store, row.id)
         derived = derive(loader, row.before, row.after, rules[0] if rules else NO_RULES)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pipeline.core.text import did_you_mean, quoted
-from pipeline.core.types import is_valid_name
+from pipeline.core.types import is_valid_name, split_site
 from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import dialect_of
 from pipeline.maintenance.collect import drop, drop_ids, drop_unneeded
@@ -15,12 +15,14 @@ from pipeline.maintenance.coverages import drop_scopes
 from pipeline.maintenance.facts import DialectsOf, correct_facts
 from pipeline.store import Store, scope_states
 from pipeline.store.digests import set_digest
+from pipeline.store.sites import drop_empty_sites, remember_forgotten
 
 
 def forget(store: Store, names: Sequence[str], dialects_of: DialectsOf) -> Mapping[str, int]:
     """Drop scopes, and everything that only they needed, in one transaction; return the counts by table."""
     with store.transaction():
         states = scope_states(store)
+        remember_forgotten(store, names)
         ids = json.dumps([states[name].id for name in names])
         dropped: Counter[str] = Counter()
         store.connection.execute(
@@ -32,6 +34,7 @@ def forget(store: Store, names: Sequence[str], dialects_of: DialectsOf) -> Mappi
             drop(store, table, "scope in (select value from json_each(:ids))", ids, dropped)
         drop_scopes(store, ids)
         drop(store, "scopes", "id in (select value from json_each(:ids))", ids, dropped)
+        drop_empty_sites(store)
         _drop_empty_runs(store, dropped)
         drop_unneeded(store, dropped)
         # The first listing of a record may have been dropped, on which its facts depend.
@@ -69,10 +72,15 @@ def rename(store: Store, old: str, new: str) -> list[tuple[str, str]]:
         new: the new name, of the same kind.
 
     Raises:
-        QuestionError: `old` is unknown, or `new` is taken, not a valid name, or of another gateway.
+        QuestionError: `old` is unknown, or `new` is taken, not a valid name, or of another gateway or site.
     """
     (gateway, slash, _), (new_gateway, new_slash, new_label) = old.partition("/"), new.partition("/")
-    if not is_valid_name(new_gateway) or (new_slash and not is_valid_name(new_label)):
+    (site, _), (new_site, name_there) = split_site(gateway), split_site(new_gateway)
+    if site != new_site:
+        raise QuestionError(
+            f"{old} and {new}: a scope stays with its site; name two of {site or 'this database'}"
+        )
+    if not is_valid_name(name_there) or (new_slash and not is_valid_name(new_label)):
         raise QuestionError(
             f"{quoted(new)} is not a valid name: "
             "use letters, digits and _ . - + @, and begin with a letter or digit"

@@ -68,8 +68,15 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ("snapshots", "name is started_at", "its name is not its time"),
     ("snapshots", "min(scopes, answered, moved, held, failed) >= 0", "it has a negative count"),
     ("scopes",
-     "substr(name, 1, instr(name, '/') - 1) is (select gateways.name from gateways where id = gateway)",
+     """site is not null
+     or substr(name, 1, instr(name, '/') - 1) is (select gateways.name from gateways where id = gateway)""",
      "its name does not begin with that of its gateway"),
+    ("scopes",
+     """instr(name, ':') = 0 and site is null
+     or substr(name, 1, instr(name, ':') - 1) is (select sites.name from sites where id = site)""",
+     "its name does not begin with that of its site"),
+    ("sites", _is_array("forgotten", "text"), "its forgotten scopes are no list in JSON"),
+    ("snapshots", "(site is null) = (source is null)", "it has a site, and no number there"),
     ("scopes", "fingerprint is null or (fingerprint <> '' and fingerprint not glob '*[^0-9a-f]*')",
      "its fingerprint is no digest"),
     ("scopes", f"coalesce(etag, '') not {_HAS_CONTROLS} and coalesce(last_modified, '') not {_HAS_CONTROLS}",

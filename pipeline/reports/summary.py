@@ -110,8 +110,10 @@ class Summaries:
             until, since = (
                 watched_pending(self._store, self._watch, run) for run in (window.until, window.since)
             )
+            new = {each.asked for _, each in until.items() - since.items()}
             self._absences = _newest(self._absences)
-            self._absences[window] = bool(until.items() - since.items())
+            # Those of a site that was merged as history are no news.
+            self._absences[window] = bool(new) and not new.isdisjoint(scopes_asked(self._store, window))
         return self._absences[window]
 
     def has_ended_mutes(self, window: Window) -> bool:

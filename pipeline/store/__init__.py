@@ -1,6 +1,6 @@
 """The SQLite database: its schema, and the statements that write and read it."""
 
-from pipeline.store.backup import compact, write_backup
+from pipeline.store.backup import compact, working_copy, write_backup
 from pipeline.store.database import Store
 from pipeline.store.flapping import answers_needed, flap_levels
 from pipeline.store.ledger import LedgerWriter, PendingRemoval, Sighting, Snapshot
@@ -21,6 +21,7 @@ __all__ = [
     "open_to_send",
     "read_listing",
     "scope_states",
+    "working_copy",
     "write_backup",
     "writing",
 ]

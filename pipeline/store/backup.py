@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.core.types import Share
 from pipeline.errors import StoreError
 from pipeline.store.database import Store, store_errors
-from pipeline.store.files import clear_drafts, draft_file, flush, restrict
+from pipeline.store.files import clear_drafts, draft_file, flush, make_directory, restrict
 
 
 def write_backup(source: Path, target: Path, *, overwrite: bool, share: Share = Share.OWNER) -> int:
@@ -36,6 +38,33 @@ def write_backup(source: Path, target: Path, *, overwrite: bool, share: Share = 
             draft.replace(target)
             flush(target.parent)
             return target.stat().st_size
+
+
+@contextmanager
+def working_copy(source: Path, database: Path, *, share: Share = Share.OWNER) -> Iterator[Path]:
+    """Yield the path of a copy of one state of another database, with the present schema, for the block.
+
+    Args:
+        source: the other database; nothing is written to it.
+        database: the one beside which the copy is.
+        share: who may read a new directory of the database, beside its owner.
+
+    Raises:
+        StoreError: there is nothing to copy, it is the same database, or newer than this program, or it
+            cannot be read or copied.
+    """
+    database = Path(os.path.realpath(database))
+    if database.exists() and source.exists() and database.samefile(source):
+        raise StoreError("is the database itself: name that of another site", path=source)
+    with Store.read(source, allow_old=True) as store, store_errors(database):
+        make_directory(database.parent, share)
+        clear_drafts(database.parent)
+        with draft_file(database, Share.OWNER) as (draft, _):
+            _copy(store, draft, source)
+            with Store.open(draft) as copy:
+                # Without a log, it is one file.
+                copy.connection.execute("pragma journal_mode = delete").fetchall()
+            yield draft
 
 
 def _refuse(source: Path, target: Path, *, overwrite: bool) -> None:

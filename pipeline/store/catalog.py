@@ -97,7 +97,7 @@ select scopes.id as scope_id, scopes.name as scope, gateways.name as gateway,
        and exists (
            select 1 from snapshots as later
            left join snapshots as point on point.id = :run
-           where later.scopes > 0 and {_BY_THEN.format(run="later")}
+           where later.scopes > 0 and later.site is scopes.site and {_BY_THEN.format(run="later")}
            and later.started_at > (
                select max(asking.started_at) from coverage_scopes
                join snapshots as asking on asking.covered = coverage_scopes.coverage
@@ -149,6 +149,14 @@ def first_answer(store: Store, scope: str) -> str | None:
 
 
 def is_pruned(store: Store) -> bool:
-    """Return whether the history once had earlier sightings, which `prune` or `forget` has dropped."""
-    (row,) = store.rows("select coalesce(max(id), 0) > count(*) as pruned from sightings")
+    """Return whether the history, or that of a site, once had sightings that `prune` or `forget` dropped."""
+    (row,) = store.rows(
+        """
+        select coalesce(max(id), 0) > count(*) or exists (
+            select 1 from sites join scopes on scopes.site = sites.id
+            join sightings on sightings.scope = scopes.id
+            group by sites.id having max(sightings.source) > count(*)) as pruned
+        from sightings
+        """
+    )
     return bool(row["pruned"])

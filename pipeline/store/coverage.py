@@ -239,18 +239,23 @@ _ALL, _NAMED, _WITH_ID = "where true", f"where scopes.name {_CHOSEN}", f"where s
 
 
 def _last_asked(scope: str, until: str) -> str:
-    """Return SQL: the last run that asked a scope, up to another; both are expressions for ids.
+    """Return SQL: the last run that asked a scope, up to another.
 
-    Most scopes are asked by every run, so that run is tried first: a scope may be in thousands of sets.
+    Most scopes are asked by every run of their site, so that run is tried first: a scope may be in
+    thousands of sets.
+
+    Args:
+        scope: the alias of its row in `scopes`.
+        until: an expression for the id of a run.
     """
     return f"""coalesce((
         select near.id from snapshots as near
-        where near.id = (select max(id) from snapshots where id <= {until})
+        where near.id = (select max(id) from snapshots where id <= {until} and site is {scope}.site)
         and exists (select 1 from coverage_scopes
-                    where coverage_scopes.coverage = near.covered and coverage_scopes.scope = {scope})), (
+                    where coverage_scopes.coverage = near.covered and coverage_scopes.scope = {scope}.id)), (
         select max((select max(covering.id) from snapshots as covering
                     where covering.covered = coverage_scopes.coverage and covering.id <= {until}))
-        from coverage_scopes where coverage_scopes.scope = {scope}))"""  # noqa: S608 - our own words
+        from coverage_scopes where coverage_scopes.scope = {scope}.id))"""  # noqa: S608 - our own words
 
 
 _COLUMNS = (
@@ -269,7 +274,7 @@ current as (
         select sightings.listing from sightings
         where sightings.scope = scopes.id and sightings.snapshot <= point.until
         and sightings.outcome in {SETS_LISTING} order by sightings.id desc limit 1
-    ) as listing_then, {_last_asked("scopes.id", "point.until")} as last_run
+    ) as listing_then, {_last_asked("scopes", "point.until")} as last_run
     from scopes, point where true
 )
 select current.name, gateways.name, current.group_name, current.auth, current.key_hint,
@@ -291,7 +296,7 @@ select current.name, gateways.name, current.group_name, current.auth, current.ke
        asked.started_at,
        case when last.outcome = 'failed'
             then (select snapshots.started_at from snapshots
-                  where snapshots.id = {_last_asked("current.id", "began.id - 1")})
+                  where snapshots.id = {_last_asked("current", "began.id - 1")})
             else asked.started_at end,
        case when last.outcome = 'failed' then last.error_class end,
        case when last.outcome in {PROBLEMS} then reasons.name end,

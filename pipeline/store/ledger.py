@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from pipeline.core.shards import Shard
-from pipeline.core.types import Change, Digest, Listing, Outcome, Scope, ScopeState
+from pipeline.core.types import SITE_MARK, Change, Digest, Listing, Outcome, Scope, ScopeState
 from pipeline.store.bulk import BulkWriter, RowIds
 from pipeline.store.coverages import add_set
 from pipeline.store.database import Store
@@ -199,6 +199,7 @@ class LedgerWriter:
             dialects: the dialect that was recognised for a gateway, by its name.
             asked: runs ask these scopes; if not, they are kept as history only.
         """
+        self._rename_gateways_of_sites({scope.gateway.name: scope.gateway.url for scope in scopes})
         known = dict(self._store.stream("select name, dialect from gateways"))
         gateways = self._write_named(
             "gateways",
@@ -227,6 +228,30 @@ class LedgerWriter:
         )
         return EnrolledIds(gateways, self._write_named("scopes", columns, rows))
 
+    def _rename_gateways_of_sites(self, urls: Mapping[str, str]) -> None:
+        """Give other names to gateways that only other sites have, where one of this database takes theirs.
+
+        One with the same URL is the same gateway; `urls` has those of this database, by name.
+        """
+        rows = self._store.rows(
+            """
+            select gateways.id, gateways.name, gateways.url, sites.name as site, min(sites.id) from sites
+            join scopes on scopes.site = sites.id
+            join gateways on gateways.id = scopes.gateway
+            where not exists (
+                select 1 from scopes as own where own.gateway = gateways.id and own.site is null)
+            group by gateways.id
+            """
+        )
+        self._connection.executemany(
+            "update gateways set name = ? where id = ?",
+            [
+                (f"{row['site']}{SITE_MARK}{row['name']}", row["id"])
+                for row in rows
+                if urls.get(row["name"], row["url"]) != row["url"]
+            ],
+        )
+
     def _write_named(
         self, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
     ) -> dict[str, int]:
@@ -249,16 +274,17 @@ class LedgerWriter:
     def retire_others(self, scope_ids: Collection[int], shard: Shard | None = None) -> None:
         """Mark all scopes except these, which are asked, or all others of a shard as no longer asked.
 
-        Their history stays. The scopes of a user's groups are in the shard of the user's scope.
+        Their history stays; scopes of other sites stay as they are. The scopes of a user's groups are in the
+        shard of the user's scope.
         """
-        ((asked,),) = self._store.stream("select count(*) from scopes where asked")
+        ((asked,),) = self._store.stream("select count(*) from scopes where asked and site is null")
         if asked <= len(scope_ids):
             return
         kept = {"kept": json.dumps(sorted(scope_ids))}
         found = self._store.stream(
             """
             select id, name from scopes
-            where asked and id not in (select value from json_each(:kept))
+            where asked and site is null and id not in (select value from json_each(:kept))
             """,
             kept,
         )
@@ -367,7 +393,8 @@ class LedgerWriter:
             return []
         found = self._store.rows(
             """
-            select scope, transition, since, flap_level, misses, counted_at, id from missing order by id
+            select scope, transition, since, flap_level, misses, counted_at, id from missing
+            where scope not in (select id from scopes where site is not null) order by id
             """
         )
         self._none_pending = not found
@@ -503,6 +530,7 @@ class LedgerWriter:
             f"""
             select scopes.name, listings.reading, sightings.listing from gateways
             join scopes on scopes.gateway = gateways.id and scopes.auth = 'anonymous' and scopes.asked
+                and scopes.site is null
             join listings on listings.id = scopes.listing
             join sightings on sightings.scope = scopes.id and sightings.outcome in {SETS_LISTING}
             where gateways.name = :gateway and sightings.id in (

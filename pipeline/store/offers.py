@@ -206,7 +206,7 @@ class PendingMisses(NamedTuple):
         answers: the number of answers without it.
         flap_level: its level.
         began_at: `since`, by the clock of the newest run; see `trusted_starts`.
-        at: the start of the newest run.
+        at: the start of the newest run, at the site of the scope.
     """
 
     since: str
@@ -225,7 +225,11 @@ def pending_removals(store: Store, models: Iterable[int]) -> dict[ScopeModel, Pe
             select min(moved.id) from sightings as moved
             where moved.scope = missing.scope and moved.snapshot >= missing.since
             and moved.transition = missing.transition and moved.outcome = 'moved'
-        ) as moved
+        ) as moved, (
+            select newest.started_at from snapshots as newest
+            where newest.site is scopes.site and (newest.site is not null or newest.status <> 'imported')
+            order by newest.id desc limit 1
+        ) as newest
         from json_each(:models) as wanted
         join changes on changes.model = wanted.value and changes.kind = 'removed'
         join missing on missing.transition = changes.transition
@@ -239,11 +243,11 @@ def pending_removals(store: Store, models: Iterable[int]) -> dict[ScopeModel, Pe
     if not rows:
         return {}
     levels = flap_levels(store, {row["moved"] for row in rows if row["moved"]})
-    (newest,) = store.rows("select started_at as at from snapshots order by id desc limit 1")
-    starts = trusted_starts(store, {row["since"] for row in rows}, newest["at"])
+    newest = {row["newest"] for row in rows}
+    starts = {at: trusted_starts(store, {row["since"] for row in rows}, at) for at in newest}
     return {
         (row["scope"], row["model"]): PendingMisses(
-            row["at"], row["misses"], row["flap_level"], starts[row["since"]], newest["at"]
+            row["at"], row["misses"], row["flap_level"], starts[row["newest"]][row["since"]], row["newest"]
         )
         for row in rows
         if levels.get((row["moved"], row["model_id"]), row["flap_level"]) == row["flap_level"]

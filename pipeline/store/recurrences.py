@@ -157,9 +157,10 @@ def unsteady_scopes(store: Store, at: str) -> list[UnsteadyScope]:
                problem.flap_level as times
         from sightings as problem join scopes on scopes.id = problem.scope
         where problem.id in (
-            select max(id) from sightings
-            where outcome in {PROBLEMS} and flap_level >= {UNSTEADY} and snapshot >= coalesce((
-                select min(id) from snapshots where started_at >= :since), 0)
+            select max(sightings.id) from sightings join snapshots as run on run.id = sightings.snapshot
+            where outcome in {PROBLEMS} and flap_level >= {UNSTEADY}
+            and iif(run.status = 'imported', run.started_at >= :since, run.id >= coalesce((
+                select min(id) from snapshots where started_at >= :since and status <> 'imported'), 0))
             group by scope)
         and not exists (
             select 1 from sightings as later

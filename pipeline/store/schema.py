@@ -108,6 +108,13 @@ create table listing_records (
 ) strict, without rowid;
 create index listing_records_record on listing_records(record);
 
+create table sites (
+    id integer primary key,
+    name text not null unique,
+    newest integer not null,
+    forgotten text not null
+) strict;
+
 create table scopes (
     id integer primary key,
     name text not null unique,
@@ -124,13 +131,15 @@ create table scopes (
     etag text,
     last_modified text,
     left_out text,
-    price_advice text
+    price_advice text,
+    site integer references sites(id)
 ) strict;
 create index scopes_gateway on scopes(gateway);
 create index scopes_group_name on scopes(group_name);
 create index scopes_listing on scopes(listing);
 create index scopes_held on scopes(held);
 create index scopes_sighting on scopes(sighting);
+create index scopes_site on scopes(site) where site is not null;
 
 create table coverages (
     id integer primary key,
@@ -159,8 +168,12 @@ create table snapshots (
     answered integer not null,
     moved integer not null,
     held integer not null,
-    failed integer not null
+    failed integer not null,
+    site integer references sites(id),
+    source integer,
+    news integer not null default 0 check (news in (0, 1))
 ) strict;
+create unique index snapshots_site on snapshots(site, source) where site is not null;
 create index snapshots_covered on snapshots(covered);
 create index snapshots_started_at on snapshots(started_at);
 
@@ -197,7 +210,8 @@ create table sightings (
     error_class text,
     reason integer references reasons(id),
     added_bytes integer,
-    shortened_from integer
+    shortened_from integer,
+    source integer
 ) strict;
 create index sightings_snapshot on sightings(snapshot, transition, outcome, listing);
 create index sightings_scope on sightings(scope, snapshot);
@@ -445,7 +459,6 @@ def shared_rows(db: Database) -> None:
     _drop_views(db)
     _share_reasons(db)
     _share_coverages(db)
-    _run(db, VIEWS)
 
 
 def _share_reasons(db: Database) -> None:
@@ -480,6 +493,15 @@ def _share_coverages(db: Database) -> None:
         add_set(db.conn, number, [scope for (scope,) in db.execute(members, [number])])
     db.execute("drop table coverage_scopes_before")
     db.execute("drop table coverages_before")
+
+
+def sites(db: Database) -> None:
+    """Add the sites whose databases were merged, and what joined with each."""
+    _drop_views(db)
+    _run(db, _statements("sites"))
+    for table in ("scopes", "snapshots", "sightings"):
+        _recreate(db, table, news="0")
+    _run(db, VIEWS)
 
 
 _NEW_IN_SIGHTINGS = ("cure", "added_bytes", "shortened_from")
@@ -564,9 +586,10 @@ def _recreate(db: Database, table: str, **values: str) -> None:
     Args:
         db: the database, in a transaction, with foreign keys off.
         table: its name.
-        values: by column, the SQL expression of its new value.
+        values: by column, the SQL expression of its new value; null for any other new column.
     """
     old = f"{table}_before"
+    before = set(db.table(table).columns_dict)
     db.execute("pragma legacy_alter_table = on")
     db.execute(f"alter table {table} rename to {old}")
     db.execute("pragma legacy_alter_table = off")
@@ -575,7 +598,7 @@ def _recreate(db: Database, table: str, **values: str) -> None:
         db.execute(f"drop index {index}")
     _run(db, _statements(table))
     columns = [column.name for column in db.table(table).columns]
-    source = ", ".join(values.get(column, column) for column in columns)
+    source = ", ".join(values.get(column, column if column in before else "null") for column in columns)
     db.execute(f"insert into {table} ({', '.join(columns)}) select {source} from {old}")  # noqa: S608 - our own names
     db.execute(f"drop table {old}")
 
@@ -595,5 +618,6 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     shortened_holds,
     mutes,
     shared_rows,
+    sites,
 )
 """The migrations, oldest first; sqlite-utils records each by its name."""

@@ -10,8 +10,10 @@ from pipeline.core.types import ScopeState
 from pipeline.store.database import Store
 
 
-def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, ScopeState]:
-    """Return the state of every scope, or of `only` some by id, by its name."""
+def scope_states(
+    store: Store, only: Iterable[int] | None = None, *, own: bool = False
+) -> dict[str, ScopeState]:
+    """Return the state of every scope, or of `only` some by id, by its name; `own` leaves out other sites."""
     rows = store.stream(
         """
         select scopes.id, scopes.name, scopes.group_name, scopes.listing, listings.digest, listings.reading,
@@ -22,9 +24,10 @@ def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, S
         from scopes
         left join listings on listings.id = scopes.listing
         left join sightings on sightings.id = scopes.sighting
-        where :only is null or scopes.id in (select value from json_each(:only))
+        where (:only is null or scopes.id in (select value from json_each(:only)))
+        and not (:own and scopes.site is not null)
         """,
-        {"only": None if only is None else json.dumps(sorted(only))},
+        {"only": None if only is None else json.dumps(sorted(only)), "own": own},
     )
     # Many scopes have the same texts: each is kept once.
     texts: dict[Any, Any] = {}
@@ -38,7 +41,7 @@ def asked_keys(store: Store, gateway: str) -> dict[str, str | None]:
         """
         select scopes.name, scopes.group_name from scopes
         join gateways on gateways.id = scopes.gateway
-        where gateways.name = :gateway and scopes.asked and scopes.auth = 'key'
+        where gateways.name = :gateway and scopes.asked and scopes.auth = 'key' and scopes.site is null
         """,
         {"gateway": gateway},
     )

@@ -13,8 +13,9 @@ FOREVER = "~"
 class Window(Struct, frozen=True):
     """The runs after `since` up to `until`, by snapshot id, that began before `end` (ISO 8601 UTC).
 
-    `since` 0 begins with the history. An import gives new ids to old answers: those before `start` are left
-    out.
+    `since` 0 begins with the history. An import, or the merge of another site, gives new ids to old answers:
+    those before `start` are left out. With `FOREVER` as the start, as in what is reported, they all are,
+    except for those of sites that were merged as news.
     """
 
     since: int
@@ -23,7 +24,8 @@ class Window(Struct, frozen=True):
     end: str = FOREVER
 
 
-IN_TIME = "snapshots.started_at < :end and (snapshots.status <> 'imported' or snapshots.started_at >= :start)"
+IN_TIME = f"""snapshots.started_at < :end and (snapshots.status <> 'imported'
+    or snapshots.started_at >= :start or (snapshots.news and :start = '{FOREVER}'))"""
 """SQL: a snapshot is within the times of a window."""
 
 IN_WINDOW = f"sightings.snapshot > :since and sightings.snapshot <= :until and {IN_TIME}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec.structs import replace
 
 from pipeline.core.diff import NO_RULES, FieldComparer, diff
-from pipeline.core.types import Gateway, Outcome, Scope, ScopeState
+from pipeline.core.types import Gateway, Outcome, Scope, ScopeState, split_site
 from pipeline.core.watchlist import matches
 from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import (
@@ -32,10 +32,14 @@ def held_scopes(store: Store, globs: Sequence[str]) -> list[str]:
         QuestionError: there are none, or a glob matches no scope. Without globs it names the held scopes.
     """
     require_scopes(store, globs)
-    held = sorted(name for name, state in scope_states(store).items() if state.held)
+    everywhere = sorted(name for name, state in scope_states(store).items() if state.held)
+    held = [name for name in everywhere if not split_site(name)[0]]
     if held and not globs:
         raise QuestionError(f"name the scopes to accept; held: {' '.join(held)}")
     found = [name for name in held if matches(name, globs)]
+    at_sites = [name for name in everywhere if name not in held and globs and matches(name, globs)]
+    if not found and at_sites:
+        raise QuestionError(f"{at_sites[0]} is held at another site: accept it there, and merge again")
     if not found:
         what = f" for {' '.join(globs)}" if globs else ""
         raise QuestionError(f"nothing is held{what}: see `modelwatch status`")

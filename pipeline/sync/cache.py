@@ -47,14 +47,15 @@ class RecordedTransition(Struct, frozen=True):
 class RunCache:
     """A cache of the database for one process that holds its lock; invalid after a rollback.
 
-    `states` are those before the present run, by the scope's name; `refresh` updates them in place.
+    `states` are those before the present run, by the scope's name, without those of other sites; `refresh`
+    updates them in place.
     `read_ahead` has the facts and permissions of records that another process has read.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.ledger = LedgerWriter(store)
-        self.states = scope_states(store)
+        self.states = scope_states(store, own=True)
         self.read_ahead: Mapping[Digest, ReadRecord] = {}
         self.transitions: dict[int, RecordedTransition] = {}
         self._enrolled: tuple[Sequence[Scope], Mapping[str, str]] | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engines import engines
 from figures import Figure, markdown, table
-from fleet import fleet, growth, large_fleet
+from fleet import fleet, growth, large_fleet, merge
 from history import history
 from measure import MeasureError
 from replay import database_size, git_history, replay
@@ -33,6 +33,7 @@ ROWS: dict[str, Row] = {
     "large-fleet": large_fleet,
     "engines": engines,
     "growth": growth,
+    "merge": merge,
     "history": history,
     "version": version,
     "change": change,

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
 
-from figures import Figure, at_most, faster, size, slower
+from figures import Figure, at_most, duration, faster, size, slower
 from measure import Command, Measured, always, database_bytes, interleaved, modelwatch, once, python
 from msgspec.structs import replace
 from serve import serving
@@ -24,6 +24,8 @@ _LEAST_AHEAD_OF_HTTPX = 5
 _MOST_MEMORY, _MOST_MEMORY_LARGE = 250e6, 400e6
 _MOST_GROWTH = 8192
 _GROWTH_TURNS = 25
+_SITES = 5
+_MOST_MERGE_SECONDS = 10
 _GROUPS = 5
 
 
@@ -60,6 +62,32 @@ def growth(setting: Setting) -> Iterator[Figure]:
     what = f"growth of the database in a run over {keys:,} scopes, no changes"
     figure = at_most("growth", what, median(steps), _MOST_GROWTH, size, each=steps)
     yield replace(figure, ours=f"{mean(steps):,.0f} bytes on average")
+
+
+def merge(setting: Setting) -> Iterator[Figure]:
+    """Yield the time in which the databases of five sites merge, and what a second merge of one writes."""
+    keys = setting.sizes.large_fleet
+    center, sites = setting.place("center"), setting.place("sites")
+    sites.mkdir()
+    with fleet_of(setting, keys, short_bodies(setting)) as started:
+        for number in range(_SITES):
+            once(started.run)
+            once(modelwatch("backup", str(sites / f"s{number}.db"), home=started.home))
+    commands = [
+        modelwatch("merge", str(sites / f"s{number}.db"), "--site", f"s{number}", home=center)
+        for number in range(_SITES)
+    ]
+    merged = [once(command) for command in commands]
+    what = f"merging five databases of {keys:,} scopes"
+    seconds = [each.seconds for each in merged]
+    yield at_most("merge", what, sum(seconds), _MOST_MERGE_SECONDS, duration, each=seconds)
+    yield at_most("merge", "peak memory", max(each.peak for each in merged), _MOST_MEMORY, size)
+    before = (center / "modelwatch.db").read_bytes()
+    once(commands[0])
+    changed = sum(
+        one != other for one, other in zip(before, (center / "modelwatch.db").read_bytes(), strict=True)
+    )
+    yield at_most("merge", "bytes that a second merge changes", changed, 0, size)
 
 
 def _bodies(setting: Setting) -> Path:

@@ -274,7 +274,7 @@ def test_status_of_a_single_scope_is_in_the_singular(tmp_path):
 
 def test_the_json_of_status_has_run_unsent_reports_and_coverage(history):
     value = history.quick("status", "--json").json()
-    names = {"run", "reports_waiting", "reports_refused", "coverage", "unsteady", "mutes"}
+    names = {"run", "reports_waiting", "reports_refused", "coverage", "unsteady", "mutes", "sites"}
     assert set(value) == names
     assert valid(value["run"], "run")["status"] == "partial"
     assert (value["reports_waiting"], value["unsteady"]) == (0, [])

@@ -59,6 +59,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "prune": ("prune", "--keep", "1d"),
     "forget": ("forget", "local/two", "--yes"),
     "rename": ("rename", "local/two", "local/four"),
+    "merge": ("merge", "OTHER", "--site", "tokyo", "--report"),
     "backup": ("backup", "HOME/copy.db", "--force"),
     "publish": ("publish", "HOME/public"),
     "export": ("export", "--parquet", "HOME/lake"),
@@ -119,6 +120,11 @@ class Scene:
     waiting: int = 0
     checked: set[tuple[str, str]] = field(default_factory=set)
 
+    @property
+    def other(self) -> Path:
+        """The database of another site, which has the history that this one begins with."""
+        return self.base.with_name("other.db")
+
     def answer(self, question: Question) -> Reply:
         """Answer as the gateway, or as the receiver of reports."""
         if question.path != "/hook":
@@ -138,9 +144,15 @@ class Scene:
 
     def words(self, job: Job, command: str) -> list[str]:
         """Return the words of a command."""
-        places = {"HOME": str(job.home), "SAVED": str(self.saved), "WAITING": str(self.waiting)}
+        places = {
+            "HOME": str(job.home),
+            "SAVED": str(self.saved),
+            "WAITING": str(self.waiting),
+            "OTHER": str(self.other),
+        }
         return [
-            re.sub("HOME|SAVED|WAITING", lambda found: places[found[0]], word) for word in COMMANDS[command]
+            re.sub("HOME|SAVED|WAITING|OTHER", lambda found: places[found[0]], word)
+            for word in COMMANDS[command]
         ]
 
     def do(self, job: Job, command: str, at: str = NOW, **fault: int) -> Ended:
@@ -268,6 +280,7 @@ def prepare(scene: Scene, job: Job) -> None:
     assert run(job, "sync", at="2026-05-03T12:00:00Z").code == 5
     with Store.read(job.database) as store:
         scene.waiting = store.rows("select id from deliveries where state = 'waiting'")[0]["id"]
+    shutil.copyfile(job.home / "copy.db", scene.other)
     world.lists["one"]["newer"] = 0
 
 
@@ -329,3 +342,37 @@ def test_a_call_that_fails_once_is_one_line_and_loses_nothing(scene: Scene, comm
         if (digest := (command, state(job))) not in scene.checked:
             scene.checked.add(digest)
             assert scene.finish(job, command) == expected, about
+
+
+def test_a_merge_killed_at_ten_calls_and_repeated_gives_the_same_rows(scene: Scene) -> None:
+    def rows(job: Job) -> dict[str, Any]:
+        with Store.read(job.database) as store:
+            return {name: found for name, found in rows_of(store).items() if name != "_sqlite_migrations"}
+
+    job = scene.home()
+    before = rows(job)
+    logged = scene.do(job, "merge", how=LOG)
+    assert logged.code in SETTLED, logged
+    after = rows(job)
+    assert after["sites"]
+    for call in chosen(len(logged.calls), 10, "ten"):
+        job = scene.home()
+        assert scene.do(job, "merge", how=KILL, call=call).code == -9
+        assert problems(job.database) == [], logged.calls[call]
+        assert [row["id"] for row in rows(job)["sightings"]] in (
+            [row["id"] for row in each["sightings"]] for each in (before, after)
+        )
+        assert scene.do(job, "merge").code in SETTLED
+        found = rows(job)
+        # The other tables have the times of deliveries.
+        for table in (
+            "scopes",
+            "snapshots",
+            "sightings",
+            "listings",
+            "records",
+            "changes",
+            "missing",
+            "flaps",
+        ):
+            assert found[table] == after[table], (table, logged.calls[call])

@@ -86,7 +86,7 @@ def test_standard_names_keep_every_row(tmp_path: Path) -> None:
     renamed = [
         tuple("anonymous" if value == "nobody" else value for value in row) for row in before["scopes"]
     ]
-    scopes = [(*row[:6], 0, *row[6:], None, None) for row in renamed]
+    scopes = [(*row[:6], 0, *row[6:], None, None, None) for row in renamed]
     counted = [(*row, started_at[row[4]]) for row in before["missing"]]
     deliveries = [(*row, None) for row in before["deliveries"]]
     assert after == before | {"scopes": scopes, "missing": counted, "deliveries": deliveries}

@@ -40,6 +40,7 @@ def test_the_tables_are_these(store: Store) -> None:
             "regains",
             "scopes",
             "sightings",
+            "sites",
             "snapshots",
             "transitions",
         ]
