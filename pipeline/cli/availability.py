@@ -18,6 +18,7 @@ from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count
 from pipeline.core.text import printable as safe
+from pipeline.core.types import without_gateway
 from pipeline.history.availability import EqualScopes, Matrix, NearestList
 from pipeline.reports.csv_json import write_csv
 
@@ -186,7 +187,7 @@ def _shared_columns(grid: Grid) -> list[_SharedColumn]:
 
 
 def _label(names: Sequence[str]) -> str:
-    first = safe(names[0].partition("/")[2] or names[0])
+    first = safe(without_gateway(names[0]))
     return first if len(names) == 1 else f"{first} +{len(names) - 1}"
 
 

@@ -522,6 +522,12 @@ def split_site(name: str) -> tuple[str, str]:
     return site, own
 
 
+def without_gateway(scope: str) -> str:
+    """Return the name of a scope without that of its gateway: `prod`, or `tokyo:prod` at a site."""
+    site, mark, own = scope.rpartition(SITE_MARK)
+    return f"{site}{mark}{own.partition('/')[2] or own}"
+
+
 class Severity(StrEnum):
     """The severity of a change, the highest first.
 

@@ -54,7 +54,9 @@ def working_copy(source: Path, database: Path, *, share: Share = Share.OWNER) ->
             cannot be read or copied.
     """
     database = Path(os.path.realpath(database))
-    if database.exists() and source.exists() and database.samefile(source):
+    if not source.exists():
+        raise StoreError("does not exist: name the database of a site, or a backup of it", path=source)
+    if database.exists() and database.samefile(source):
         raise StoreError("is the database itself: name that of another site", path=source)
     with Store.read(source, allow_old=True) as store, store_errors(database):
         make_directory(database.parent, share)

@@ -173,7 +173,9 @@ class Store:
         (application_id,) = self.connection.execute("pragma application_id").fetchone()
         (tables,) = self.connection.execute("select count(*) from sqlite_master").fetchone()
         if tables and application_id != APPLICATION_ID:
-            raise StoreError("is another program's database: set another file as `database`", path=self.path)
+            raise StoreError(
+                "is another program's database: name another file (`database` in the config)", path=self.path
+            )
         known = {migration.__name__ for migration in MIGRATIONS}
         newer = [name for name in self._applied() if name not in known]
         if newer:
@@ -448,7 +450,7 @@ _CURES = {
     "CANTOPEN": "cannot be opened: check that its directory exists and can be written",
     "BUSY": _BUSY,
     "LOCKED": _BUSY,
-    "NOTADB": "is not an SQLite database: set another file as `database`",
+    "NOTADB": "is not an SQLite database: name another file (`database` in the config)",
     "IOERR": "cannot be read or written: check that it is a file, that the disk works, and that no limit on"
     " the size of files (`ulimit -f`) is reached",
     "IOERR_LOCK": _NO_LOCKS,

@@ -193,10 +193,10 @@ def _foreign(path: Path) -> None:
         (_newer, "was written by a newer modelwatch (it has tomorrow): upgrade this one"),
         (_flipped, "the history itself is damaged, first in records"),
         (_torn, "restore it from a backup"),
-        (_foreign, "is another program's database"),
+        (_foreign, "is another program's database: name another file"),
         (lambda path: path.write_bytes(b"no database, but a text of some length" * 99), "is not an SQLite"),
         (lambda path: path.write_bytes(b""), "is empty"),
-        (Path.unlink, "there is no database"),
+        (Path.unlink, "does not exist: name the database of a site"),
     ],
     ids=["newer", "flipped", "torn", "foreign", "text", "empty", "missing"],
 )
@@ -233,6 +233,12 @@ def test_five_collectors_and_their_copies_work_as_one_history(job: Job, tmp_path
             merge(job, script, site=f"s{number}")
     (same,) = job.quick("same", "--json").json()
     assert same["scopes"] == [f"s{number}:acme/k{number}" for number in range(5)]
+    with Store.open(tmp_path / "s0.db") as store:
+        script = Script(store, runs=4).offers("acme/k0", "lyra", "γ")
+        script.run()
+        merge(job, script, site="s0")
+    lines = [line.split() for line in job.quick("matrix").stdout.splitlines()[-2:]]
+    assert lines == [["model", "s0:k0", "s1:k1", "+3"], ["γ", "yes", "-"]]
     assert job.quick("backup", str(tmp_path / "copy.db")).code == 0
     assert job.quick("publish", str(tmp_path / "public")).code == 0
     with Store.read(tmp_path / "public" / "modelwatch.db") as store:

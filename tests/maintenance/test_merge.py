@@ -323,6 +323,18 @@ def test_an_own_run_leaves_the_scopes_of_other_sites_as_they_are(store: Store, t
     assert [each.outcome for each in scope_states(store).values()] == ["failed", "baseline"]
 
 
+def test_a_scope_is_retired_by_the_next_run_of_its_own_site(store: Store, tokyo: Script) -> None:
+    own = Script(store).offers("acme/one", "lyra").offers("acme/two", "lyra")
+    own.run_at(datetime(2026, 9, 20, 5, tzinfo=UTC))
+    kept = own.scopes["acme/two"]
+    at = "2026-09-20T09:00:00Z"
+    record_run(store, [kept], {kept.name: own.result(kept.name)}, all_scopes=True, at=at)
+    merged(store, tokyo.store, "tokyo")
+    for hour, retired in (("06:30", False), ("09:30", True)):
+        found = scope_listings(store, Moment(at=f"2026-09-20T{hour}:00Z"))
+        assert [each.retired for each in found] == [retired, False, False]
+
+
 def test_what_is_held_at_a_site_is_accepted_there(store: Store) -> None:
     thresholds = Thresholds(max_loss=0.1, floor=1)
     script = Script(Store.open(None)).has(scope("acme/one", thresholds=thresholds))

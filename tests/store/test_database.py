@@ -104,7 +104,7 @@ def test_a_file_that_is_not_a_database_is_refused_and_unchanged(path: Path, open
     assert callable(opening)
     path.parent.mkdir()
     path.write_text("gateway,model\nacme,lyra\n" * 100)
-    with refused(path, "is not an SQLite database", "set another file"):
+    with refused(path, "is not an SQLite database", "name another file"):
         opening(path)
     assert path.read_text() == "gateway,model\nacme,lyra\n" * 100
 
@@ -116,7 +116,7 @@ def test_another_programs_database_is_refused_and_unchanged(path: Path, opening:
     with closing(sqlite3.connect(path)) as stranger:
         stranger.executescript("create table songs (title text); insert into songs values ('Lyra');")
     before = path.read_bytes()
-    with refused(path, "is another program's database", "set another file"):
+    with refused(path, "is another program's database", "name another file"):
         opening(path)
     assert path.read_bytes() == before
 

@@ -154,7 +154,8 @@ def field(path: str) -> Markup:
 
 def alias(scope: str, gateways: int) -> str:
     """Return the name of a scope, without its gateway if there is only one."""
-    return scope.partition("/")[2] if gateways == 1 else scope
+    site, mark, own = scope.rpartition(":")
+    return f"{site}{mark}{own.partition('/')[2]}" if gateways == 1 else scope
 
 
 def value(text: Any, longest: int = LONGEST) -> str:

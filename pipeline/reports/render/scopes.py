@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.core.text import sentence
 from pipeline.core.times import elapsed
-from pipeline.core.types import HoldKind
+from pipeline.core.types import HoldKind, without_gateway
 from pipeline.history.types import Coverage
 from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
 from pipeline.reports.render.types import BlockContent, Item
@@ -142,7 +142,7 @@ def _causes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
         pass
     elif incident.hold == HoldKind.ANONYMOUS:
         labels = locale.join_some(
-            (locale.scope(scope, shown=scope.partition("/")[2]) for scope in incident.scopes), _MAX_SCOPES
+            (locale.scope(scope, shown=without_gateway(scope)) for scope in incident.scopes), _MAX_SCOPES
         )
         yield locale.text("held.anonymous", n=len(incident.scopes), scopes=labels)
     elif incident.hold in (HoldKind.EMPTY, HoldKind.INCOMPLETE, HoldKind.ALTERNATING):
