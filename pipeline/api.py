@@ -1652,10 +1652,10 @@ def _fetch(config: Config, peers: tuple[Scope, ...]) -> Fetch | None:
     """Return what lets the workers of a config's engine fetch; None for this process; see `_peers`."""
     if config.engine.kind == "local":
         return None
-    from pipeline.sync.shards import Fleet, fetch_in_shards
+    from pipeline.sync.fleet import Fleet, fetch_by_workers
 
     fleet = Fleet(config.engine, config.path.parent, config.deadline, peers)
-    return lambda scopes, cache, on_result: fetch_in_shards(scopes, cache, fleet, on_result)
+    return lambda scopes, cache, on_result: fetch_by_workers(scopes, cache, fleet, on_result)
 
 
 def _unready(destinations: Iterable[Destination], resolve: Resolve) -> dict[str, list[str]]:

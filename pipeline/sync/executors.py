@@ -1,4 +1,4 @@
-"""The executors of a run in shards: processes of this machine, or the workers of a Dask scheduler."""
+"""The executors of a run in parts: processes of this machine, or the workers of a Dask scheduler."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def sync(
         on_result: called for each scope with its result.
         before_commit: called before the commit, to write more in the same transaction.
         all_scopes: these are all the scopes of the config; others are retired.
-        fetch: lets others fetch and read, such as `fetch_in_shards`; None for this process alone.
+        fetch: lets others fetch and read, such as `fetch_by_workers`; None for this process alone.
         shard: these are all of one shard only, and others of it are retired.
 
     Raises:

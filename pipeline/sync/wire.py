@@ -1,6 +1,6 @@
 """What goes to a worker and what comes back, as bytes: references of secrets and digests, never a secret.
 
-A worker gets the scopes of a shard, and what is known of each: the fingerprint, validators and digest of its
+A worker gets the scopes of a part, and what is known of each: the fingerprint, validators and digest of its
 last answer. It returns what differs from that. A failure is sent once for all scopes that share it, a listing
 once, and only if it is new to the coordinator; of a scope with nothing new, only how long it took.
 """
@@ -58,7 +58,7 @@ _PER_SECOND = 100
 """How exactly durations come back, in two bytes: hundredths of a second, up to eleven minutes."""
 
 
-class Shard(Struct, frozen=True):
+class Part(Struct, frozen=True):
     """Scopes for one worker, and how many requests it may have at a gateway at a time, by its name."""
 
     scopes: tuple[Scope, ...]
@@ -79,7 +79,7 @@ class _Known(Struct, frozen=True, array_like=True):
 class _Peers(Struct, frozen=True, array_like=True):
     """The credentials at a gateway, each with the number of its settings; see `_as_list`.
 
-    All of them are sent with each shard: a gateway may send the secret of one scope in an answer to another.
+    All of them are sent with each part: a gateway may send the secret of one scope in an answer to another.
     """
 
     gateways: list[Gateway]
@@ -88,7 +88,7 @@ class _Peers(Struct, frozen=True, array_like=True):
 
 
 class _Row(Struct, frozen=True, array_like=True):
-    """A scope of a shard: the numbers of its gateway, of its credential there, and of what is known of it."""
+    """A scope of a part: the numbers of its gateway, of its credential there, and of what is known of it."""
 
     gateway: int
     credential: int
@@ -174,20 +174,20 @@ class TaskEncoder:
             found = _Peers(gateways.values(), references.values(), credentials)
             self._peers[name] = msgspec.Raw(_encode(found))
 
-    def encode(self, shard: Shard) -> bytes:
-        """Return the task of a shard."""
+    def encode(self, part: Part) -> bytes:
+        """Return the task of a part."""
         known = _Numbers[_Known]()
-        places = {name: place for place, name in enumerate(shard.concurrency)}
+        places = {name: place for place, name in enumerate(part.concurrency)}
         rows: list[_Row] = []
         groups: list[_Group] = []
-        for scope in shard.scopes:
+        for scope in part.scopes:
             number = self._known(known, scope.name)
             place = places[scope.gateway.name]
             credential = self._credentials[scope.name]
             rows.append(_Row(place, credential, scope.name, number, scope.group, scope.all_groups))
             if scope.all_groups:
                 groups += self._groups(known, f"{scope.name}.")
-        gateways = [(shard.concurrency[name], self._peers[name]) for name in places]
+        gateways = [(part.concurrency[name], self._peers[name]) for name in places]
         held = [each for each in self._listings if each[0] in places]
         task = _Task(str(self._directory), self._deadline, gateways, known.values(), rows, groups, held)
         return _encode((__version__, task))
@@ -314,10 +314,10 @@ _Answer = _Listed | _Failed | _Gone | _Same
 
 
 class _Results(Struct, frozen=True, array_like=True):
-    """The results of a shard, and the name of the worker's host.
+    """The results of a part, and the name of the worker's host.
 
-    `found` has the place of a scope in the shard, the name of the group for a scope of one, and the number of
-    the answer. Scopes that are not in it are unchanged. `seconds` has two bytes for each scope of the shard.
+    `found` has the place of a scope in the part, the name of the group for a scope of one, and the number of
+    the answer. Scopes that are not in it are unchanged. `seconds` has two bytes for each scope of the part.
     """
 
     host: str
@@ -395,29 +395,29 @@ class _ResultsEncoder:
 
 
 def decode_results(
-    message: bytes, shard: Shard, read: Callable[[KnownListing], Listing]
+    message: bytes, part: Part, read: Callable[[KnownListing], Listing]
 ) -> Iterator[tuple[Scope, list[Pair]]] | None:
-    """Yield each scope of a shard with its results; None for those of another version of this program.
+    """Yield each scope of a part with its results; None for those of another version of this program.
 
     Args:
         message: what `encode_results` returned.
-        shard: the shard.
+        part: the part.
         read: returns a listing that the coordinator has.
     """
     version, body = msgspec.msgpack.decode(message, type=tuple[str, msgspec.Raw])
     if version != __version__:
         return None
-    return _pairs(msgspec.msgpack.decode(body, type=_Results), shard, read)
+    return _pairs(msgspec.msgpack.decode(body, type=_Results), part, read)
 
 
 def _pairs(
-    results: _Results, shard: Shard, read: Callable[[KnownListing], Listing]
+    results: _Results, part: Part, read: Callable[[KnownListing], Listing]
 ) -> Iterator[tuple[Scope, list[Pair]]]:
     decoder = _ResultsDecoder(results, read)
     found: dict[int, list[tuple[str | None, int]]] = {}
     for place, group, number in results.found:
         found.setdefault(place, []).append((group, number))
-    for place, (scope, hundredths) in enumerate(zip(shard.scopes, array("H", results.seconds), strict=True)):
+    for place, (scope, hundredths) in enumerate(zip(part.scopes, array("H", results.seconds), strict=True)):
         seconds = None if hundredths == _NO_SECONDS else hundredths / _PER_SECOND
         if place not in found:
             yield scope, [(scope, ScopeResult(Unchanged(), seconds))]

@@ -155,16 +155,16 @@ def _bytes_back(run: Command) -> int:
 def _count_back(home: str) -> int:
     """Run a home; return the bytes that came back from its workers."""
     import pipeline
-    from pipeline.sync import shards
+    from pipeline.sync import fleet
 
-    decode, total = shards.decode_results, 0
+    decode, total = fleet.decode_results, 0
 
     def counted(message: bytes, *rest: object) -> object:
         nonlocal total
         total += len(message)
         return decode(message, *rest)  # type: ignore[arg-type]
 
-    shards.decode_results = counted  # type: ignore[assignment]
+    fleet.decode_results = counted  # type: ignore[assignment]
     pipeline.home(home).run(reports=False)
     return total
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +12,12 @@ from typing import Any
 import pytest
 import yaml
 from support import ROOT
+from support.e2e import Job
 
 from pipeline.config import parse
+from pipeline.simulator import Gateway
 
-NAMES = ("kubernetes-dask",)
+NAMES = ("kubernetes-dask", "kubernetes-shards")
 
 
 def manifest(name: str) -> list[Any]:
@@ -97,3 +102,51 @@ def test_dask_knows_the_options_of_scheduler_and_workers() -> None:
         assert words[:2] == ["dask", template["metadata"]["labels"]["part"]]
         known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
+
+
+def scripts(name: str) -> list[str]:
+    """Return the scripts that the containers of a manifest run."""
+    return [
+        container["command"][2]
+        for template in templates(name)
+        for container in template["spec"]["containers"]
+        if container["command"][0] == "/bin/sh"
+    ]
+
+
+def test_shards_run_keep_their_databases_and_are_merged(tmp_path: Path) -> None:
+    """The scripts are run as they are, with directories of this test for the volumes."""
+    shard, merge = scripts("kubernetes-shards")
+    shards, whole = tmp_path / "shards", Job(tmp_path / "whole")
+    shards.mkdir()
+
+    def ran(script: str, job: Job, **env: str) -> int:
+        script = re.sub(r"(?<!\w)/(shards|data)\b", rf"{tmp_path}/\1", script)
+        tools = tmp_path / "bin"
+        tools.mkdir(exist_ok=True)
+        (tools / "modelwatch").write_text(f'#!/bin/sh\nexec {" ".join(job.command()[:3])} "$@"\n')
+        (tools / "modelwatch").chmod(0o755)
+        path = f"{tools}:/usr/bin:/bin"
+        done = subprocess.run(
+            ["/bin/sh", "-c", script],
+            env={**job.environment(), **env, "PATH": path, "MODELWATCH_HOME": str(job.home)},
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+        )
+        assert not done.stderr, done
+        return done.returncode
+
+    with Gateway() as gateway:
+        gateway.offers("lyra")
+        for times in (1, 2):
+            for index in range(2):
+                shutil.rmtree(tmp_path / "data", ignore_errors=True)
+                job = Job(tmp_path / "data")
+                job.asks(gateway.url, scopes={f"s{number}": "" for number in range(8)})
+                assert ran(shard, job, SHARDS="2", JOB_COMPLETION_INDEX=str(index)) == 0
+            assert sorted(each.name for each in shards.iterdir()) == ["1.db", "2.db"]
+            whole.configure(job.config.read_text("utf-8"))
+            assert ran(merge, whole) == 0
+            found = whole.quick("scopes", "--json").json()
+            assert len(found) == 8, times

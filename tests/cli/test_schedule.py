@@ -34,6 +34,7 @@ NOT_SCHEDULES = {
     "Dockerfile",
     "Dockerfile.dockerignore",
     "kubernetes-dask.yaml",
+    "kubernetes-shards.yaml",
 }
 COMMAND = PLACE.command
 HOME = PLACE.home

@@ -39,15 +39,15 @@ from pipeline.errors import (
 from pipeline.gateways.dialects import all_dialects, listing_dialect
 from pipeline.gateways.reader import Pair, group_scope
 from pipeline.gateways.types import GroupGone, ListingAnswer, ScopeResult, Unchanged, Validators
-from pipeline.sync import shards, wire
-from pipeline.sync.shards import deal
+from pipeline.sync import fleet, wire
+from pipeline.sync.fleet import deal
 
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
     """Workers in threads, instead of processes."""
     found = Threads()
-    monkeypatch.setattr(shards, "workers_of", found.of_engine)
+    monkeypatch.setattr(fleet, "workers_of", found.of_engine)
     return found
 
 
@@ -84,27 +84,27 @@ def test_each_scope_is_dealt_once_and_no_gateway_gets_more_requests_than_it_allo
         for index in range(size)
     ]
     dealt = deal(scopes, workers)
-    assert Counter(scope.name for shard in dealt for scope in shard.scopes) == Counter(
+    assert Counter(scope.name for part in dealt for scope in part.scopes) == Counter(
         scope.name for scope in scopes
     )
     assert len(dealt) <= workers
     for number, (_, concurrency) in enumerate(gateways):
-        shares = [shard.concurrency[f"g{number}"] for shard in dealt if f"g{number}" in shard.concurrency]
+        shares = [part.concurrency[f"g{number}"] for part in dealt if f"g{number}" in part.concurrency]
         assert min(shares) >= 1
         assert sum(shares) == concurrency
-    for shard in dealt:
-        assert {scope.gateway.name for scope in shard.scopes} == shard.concurrency.keys()
+    for part in dealt:
+        assert {scope.gateway.name for scope in part.scopes} == part.concurrency.keys()
 
 
 def test_the_scopes_of_one_gateway_are_dealt_evenly_to_all_workers():
     scopes = [Scope(f"g/{index}", Gateway("g", "https://x.example")) for index in range(100)]
-    assert [len(shard.scopes) for shard in deal(scopes, 4)] == [25] * 4
+    assert [len(part.scopes) for part in deal(scopes, 4)] == [25] * 4
 
 
 # The same rows.
 
 
-def test_shards_record_the_same_rows_as_one_process(tmp_path: Path, threads: Threads) -> None:
+def test_parts_record_the_same_rows_as_one_process(tmp_path: Path, threads: Threads) -> None:
     month = Month(3)
     jobs = [job_of(tmp_path, "local"), job_of(tmp_path, "processes")]
     # With failures, held lists and real changes; a proof plays more of it.
@@ -218,13 +218,13 @@ def test_each_kind_of_result_comes_back_as_it_was() -> None:
             *zip(groups, (ScopeResult(each, 0.5) for each in found), strict=True),
         ]
     )
-    shard = wire.Shard((*plain, user), {"g": 3})
-    task = wire.decode_task(wire.TaskEncoder((*plain, user), {}, (), Path("/home"), 9.0).encode(shard))
+    part = wire.Part((*plain, user), {"g": 3})
+    task = wire.decode_task(wire.TaskEncoder((*plain, user), {}, (), Path("/home"), 9.0).encode(part))
     assert task
-    assert [replace(each, gateway=gateway) for each in task.scopes] == [*shard.scopes]
+    assert [replace(each, gateway=gateway) for each in task.scopes] == [*part.scopes]
     assert {each.gateway.limits.concurrency for each in task.scopes} == {3}
     assert (task.directory, task.deadline) == (Path("/home"), 9.0)
-    decoded = wire.decode_results(wire.encode_results(task, results), shard, lambda _: listing())
+    decoded = wire.decode_results(wire.encode_results(task, results), part, lambda _: listing())
     assert decoded
     for (_, pairs), expected in zip(decoded, results, strict=True):
         assert [shown(pair) for pair in pairs] == [shown(pair) for pair in expected]
@@ -297,7 +297,7 @@ def test_a_lost_scheduler_fails_the_scopes_or_they_are_asked_here(
 def test_a_worker_of_another_version_ends_the_run_with_what_to_install(
     tmp_path: Path, threads: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "work", lambda _task: wire._encode(("0.0.1", None)))
+    monkeypatch.setattr(fleet, "work", lambda _task: wire._encode(("0.0.1", None)))
     with Scripted(lambda _: Reply(listed("a"))) as server:
         done = by_keys(job_of(tmp_path, "processes"), server.url, 2).quick("run")
     assert done.code == MissingPart.exit_code

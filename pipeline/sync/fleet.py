@@ -1,7 +1,7 @@
-"""Fetch and read in other processes: deal scopes into shards, hand them to an executor, collect the results.
+"""Fetch and read in other processes: deal scopes into parts, hand them to an executor, collect the results.
 
-A worker is asked for one shard, resolves the secrets where it runs, fetches and reads as a run in one process
-does, and keeps nothing. The shard of a worker that ended is done again by another; one without results in
+A worker is asked for one part, resolves the secrets where it runs, fetches and reads as a run in one process
+does, and keeps nothing. The part of a worker that ended is done again by another; one without results in
 time has failed scopes. The executor is one of `sync/executors.py`.
 """
 
@@ -30,7 +30,7 @@ from pipeline.sync.executors import INSTALL, Lost, Workers, scheduler_gone, work
 from pipeline.sync.run import OnResult, Results, fetch_pairs, results_of
 from pipeline.sync.wire import (
     KnownListing,
-    Shard,
+    Part,
     TaskEncoder,
     decode_results,
     decode_task,
@@ -39,7 +39,7 @@ from pipeline.sync.wire import (
 )
 
 _ATTEMPTS = 3
-"""How often a shard is done whose worker ends before it has results."""
+"""How often a part is done whose worker ends before it has results."""
 
 _ALLOCATIONS = 100_000
 """Containers that a worker may allocate before garbage is collected, as in the command."""
@@ -47,8 +47,8 @@ _ALLOCATIONS = 100_000
 _GRACE = 10.0
 """The most seconds after the deadline for which results are waited for: they are on their way."""
 
-Answer = tuple[Shard, Iterator[tuple[Scope, list[Pair]]] | FetchError]
-"""A shard, and its scopes with their results, or why there are none."""
+Answer = tuple[Part, Iterator[tuple[Scope, list[Pair]]] | FetchError]
+"""A part, and its scopes with their results, or why there are none."""
 
 
 def work(message: bytes) -> bytes:
@@ -75,8 +75,8 @@ def _client_factory(
     return lambda: GatewayClient(resolve, user_agent=agent, deadline=deadline, scopes=scopes)
 
 
-def deal(scopes: Sequence[Scope], workers: int) -> list[Shard]:
-    """Deal scopes into a shard for each worker at most.
+def deal(scopes: Sequence[Scope], workers: int) -> list[Part]:
+    """Deal scopes into a part for each worker at most.
 
     The scopes of a gateway go to as few workers as share the load evenly, never to more than the requests
     that it allows at a time, which are divided over them.
@@ -92,18 +92,18 @@ def deal(scopes: Sequence[Scope], workers: int) -> list[Shard]:
         for part, hand in enumerate(sorted(dealt, key=lambda each: len(each.scopes))[:parts]):
             hand.scopes.extend(members[part::parts])
             hand.concurrency[name] = concurrency // parts + (part < concurrency % parts)
-    return [Shard(tuple(hand.scopes), hand.concurrency) for hand in dealt if hand.scopes]
+    return [Part(tuple(hand.scopes), hand.concurrency) for hand in dealt if hand.scopes]
 
 
 class _Hand(Struct):
-    """The scopes that are dealt to one worker so far; see `Shard`."""
+    """The scopes that are dealt to one worker so far; see `Part`."""
 
     scopes: list[Scope] = []
     concurrency: dict[str, int] = {}
 
 
 class Fleet(Struct, frozen=True):
-    """What a run in shards needs to know of the config.
+    """What a run in parts needs to know of the config.
 
     Args:
         engine: which workers to use.
@@ -118,7 +118,7 @@ class Fleet(Struct, frozen=True):
     scopes: tuple[Scope, ...]
 
 
-def fetch_in_shards(scopes: Sequence[Scope], cache: RunCache, fleet: Fleet, on_result: OnResult) -> Results:
+def fetch_by_workers(scopes: Sequence[Scope], cache: RunCache, fleet: Fleet, on_result: OnResult) -> Results:
     """Fetch and read every scope, as `fetch_and_read` does, by the workers of a fleet.
 
     Raises:
@@ -138,9 +138,9 @@ def fetch_in_shards(scopes: Sequence[Scope], cache: RunCache, fleet: Fleet, on_r
             note(scope, reader.read(scope, error))
 
     try:
-        for shard, answer in _answers(scopes, cache, fleet):
+        for part, answer in _answers(scopes, cache, fleet):
             if isinstance(answer, FetchError):
-                fail(shard.scopes, answer)
+                fail(part.scopes, answer)
             else:
                 for scope, pairs in answer:
                     note(scope, pairs)
@@ -156,10 +156,10 @@ def fetch_in_shards(scopes: Sequence[Scope], cache: RunCache, fleet: Fleet, on_r
 
 
 def _answers(scopes: Sequence[Scope], cache: RunCache, fleet: Fleet) -> Iterator[Answer]:
-    """Yield each shard with its results, as they come.
+    """Yield each part with its results, as they come.
 
     Raises:
-        Lost: the scheduler is gone; the shards that were not yielded have no results.
+        Lost: the scheduler is gone; the parts that were not yielded have no results.
         MissingPart: the workers lack this version of the program, or this process a library.
     """
     listings = _known_listings(cache, {scope.gateway.name for scope in scopes})
@@ -169,16 +169,16 @@ def _answers(scopes: Sequence[Scope], cache: RunCache, fleet: Fleet) -> Iterator
 
     encoder = TaskEncoder(fleet.scopes, cache.states, listings, fleet.directory, fleet.deadline)
     with workers_of(fleet.engine, fleet.deadline) as workers:
-        shards = deal(scopes, workers.number)
-        for number, answer in _replies(workers, [encoder.encode(shard) for shard in shards], fleet.deadline):
-            shard = shards[number]
+        parts = deal(scopes, workers.number)
+        for number, answer in _replies(workers, [encoder.encode(part) for part in parts], fleet.deadline):
+            part = parts[number]
             if isinstance(answer, bytes):
-                found = decode_results(answer, shard, read)
+                found = decode_results(answer, part, read)
                 if found is None:
                     raise MissingPart(f"a worker has another version of modelwatch: {INSTALL}")
-                yield shard, found
+                yield part, found
             else:
-                yield shard, answer
+                yield part, answer
 
 
 def _known_listings(cache: RunCache, gateways: set[str]) -> dict[KnownListing, int]:
@@ -219,7 +219,7 @@ def _replies(
                         continue
                     except CancelledError as error:
                         raise scheduler_gone("is gone") from error
-                    except Exception as error:  # noqa: BLE001 - no shard stops the others
+                    except Exception as error:  # noqa: BLE001 - no part stops the others
                         reply = workers.explained(error) or unexpected(error)
                     del waiting[number]
                     yield number, reply
