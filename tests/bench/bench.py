@@ -18,6 +18,7 @@ from fleet import fleet, growth, large_fleet, merge
 from history import history
 from measure import MeasureError
 from replay import database_size, git_history, replay
+from scale import scale
 from setting import FULL, HISTORY, QUICK, Setting, setting
 from starting import change, version
 
@@ -31,6 +32,7 @@ ROWS: dict[str, Row] = {
     "size": database_size,
     "fleet": fleet,
     "large-fleet": large_fleet,
+    "scale": scale,
     "engines": engines,
     "growth": growth,
     "merge": merge,

@@ -118,7 +118,7 @@ class Fleet:
         return modelwatch("run", home=home, env=self.env)
 
 
-def _key(number: int) -> str:
+def key(number: int) -> str:
     """Return a key of the usual length: each answer is searched for all keys of its gateway."""
     return f"sk-{sha256(str(number).encode()).hexdigest()[:48]}"
 
@@ -132,7 +132,7 @@ def fleet_of(setting: Setting, keys: int, bodies: Path) -> Iterator[Fleet]:
             writer = csv.writer(file)
             writer.writerow(("name", "key"))
             writer.writerows((f"k{number}", f"env:K{number}") for number in range(keys))
-        started = Fleet(home, url, {f"K{number}": _key(number) for number in range(keys)})
+        started = Fleet(home, url, {f"K{number}": key(number) for number in range(keys)})
         once(started.run)
         yield started
 

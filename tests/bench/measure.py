@@ -79,11 +79,11 @@ def modelwatch(*arguments: str, home: Path | None = None, env: Mapping[str, str]
     return Command((str(beside("modelwatch")), *arguments, *at), env or {})
 
 
-def once(command: Command) -> Measured:
-    """Run a command and measure it.
+def once(command: Command, *, status: int = 0) -> Measured:
+    """Run a command, which ends with an exit status, and measure it.
 
     Raises:
-        MeasureError: its exit status is not 0; the message has the end of its output.
+        MeasureError: its exit status is another; the message has the end of its output.
     """
     with tempfile.NamedTemporaryFile("r", encoding="utf-8", errors="replace") as output:
         plain = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -96,7 +96,7 @@ def once(command: Command) -> Measured:
             check=True,
         )
         seconds, peak, code, cpu = measured.stdout.split()
-        if code != "0":
+        if int(code) != status:
             raise MeasureError(
                 f"{' '.join(command.words)} exited with {code}: {output.read()[-2000:].strip()}"
             )

@@ -1,6 +1,6 @@
 """A server that is faster than its clients: prepared responses, selected by the key.
 
-As a program, it serves the bodies of a directory until its standard input ends: serve.py DIRECTORY
+As a program, it serves the bodies of a directory until its standard input ends: serve.py DIRECTORY STATUS
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _END = b"\r\n\r\n"
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[str]:
-    """Serve the bodies of a directory in another process; yield the URL."""
-    words = [sys.executable, __file__, str(directory)]
+def serving(directory: Path, status: str = "200 OK") -> Iterator[str]:
+    """Serve the bodies of a directory with a status in another process; yield the URL."""
+    words = [sys.executable, __file__, str(directory), status]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin
         assert server.stdout
@@ -50,8 +50,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(self._responses[crc32(key[1]) % len(self._responses) if key else 0])
 
 
-def _response(body: bytes) -> bytes:
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+def _response(body: bytes, status: str) -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
@@ -66,4 +66,4 @@ async def _serve(responses: list[bytes]) -> None:
 
 if __name__ == "__main__":
     bodies = (path.read_bytes() for path in sorted(Path(sys.argv[1]).iterdir()))
-    asyncio.run(_serve([_response(body) for body in bodies]))
+    asyncio.run(_serve([_response(body, sys.argv[2]) for body in bodies]))

@@ -29,12 +29,20 @@ class Sizes:
     large_fleet: int = 10_000
     short_list: int = 20
     concurrency: int = 64
+    scale: int = 100_000
     long_history: int = 10_000
 
 
 FULL = Sizes()
 QUICK = Sizes(
-    answers=30, models=40, first_answers=10, fleet=40, large_fleet=80, concurrency=16, long_history=100
+    answers=30,
+    models=40,
+    first_answers=10,
+    fleet=40,
+    large_fleet=80,
+    concurrency=16,
+    scale=120,
+    long_history=100,
 )
 
 
