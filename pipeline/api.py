@@ -63,7 +63,7 @@ from pipeline.history.selectors import (
 )
 from pipeline.history.status import Status, find_status
 from pipeline.history.timeline import Timeline, find_timelines
-from pipeline.history.types import Coverage, Event, Run
+from pipeline.history.types import Coverage, Event, Run, ScopeCounts
 from pipeline.history.watch import (
     SHUTDOWN_DAYS,
     WatchedModel,
@@ -75,7 +75,7 @@ from pipeline.reports.report import build_report, mark_urgent
 from pipeline.secret_refs import COMMAND_TIMEOUT, Resolver, noting, resolver, secret_file
 from pipeline.store import Store, lock, open_to_send, scope_states, working_copy, write_backup, writing
 from pipeline.store.catalog import Moment, ScopeListing, history_start
-from pipeline.store.coverage import coverage
+from pipeline.store.coverage import count_scopes_now, coverage, exceptional_coverage, stream_coverage
 from pipeline.store.database import store_errors
 from pipeline.store.derivation import record_rules, recorded_rules, rules_of
 from pipeline.store.files import atomic_write, clear_drafts, exposure, make_directory, write_private
@@ -708,6 +708,8 @@ class Home(Struct, frozen=True):
                 )
             )
             sending = self._write_due(store, config) if deliver else None
+            if sending:
+                sending.summary.problems += self._remove_old_reports(store, config, at=report.run.started_at)
         sent = self._send(sending, config) if sending else DeliverySummary()
         return RunResult(report, totals, absences, sent)
 
@@ -1063,10 +1065,24 @@ class Home(Struct, frozen=True):
             row for row in rows if matches(row["model"], globs) and matches(row["owned_by"] or "", owners)
         ]
 
-    def scopes(self) -> tuple[Coverage, ...]:
-        """Return every scope, by name, with its number of models and its state."""
+    def scopes(self, *, exceptional: bool = False) -> tuple[Coverage, ...]:
+        """Return every scope, by name, with its number of models and its state.
+
+        With `exceptional`, only those that are held, failing or new, or have pending removals.
+        """
         with self._read() as store:
-            return coverage(store)
+            return exceptional_coverage(store) if exceptional else coverage(store)
+
+    @contextmanager
+    def each_scope(self) -> Iterator[Iterator[Coverage]]:
+        """Yield what `scopes` returns one by one: for many scopes."""
+        with self._read() as store:
+            yield stream_coverage(store)
+
+    def scope_counts(self) -> tuple[ScopeCounts, ...]:
+        """Return the number of scopes in each state, by gateway."""
+        with self._read() as store:
+            return count_scopes_now(store)
 
     def groups(self) -> tuple[UserGroup, ...]:
         """Return the groups of all users whose scopes list them, by user and group."""
@@ -1079,9 +1095,9 @@ class Home(Struct, frozen=True):
             return find_run(store)
 
     def status(self) -> Status:
-        """Return the last run, the state of every scope, and the number of undelivered reports."""
+        """Return the last run, the scopes in trouble, and the number of undelivered reports."""
         with self._read() as store:
-            return find_status(store, self.watch_list, at=self.clock())
+            return find_status(store, lambda: self.watch_list, at=self.clock())
 
     def show(self, model: str, *, scopes: Globs = (), unlisted: bool = False) -> list[ModelDetails]:
         """Return the details of a model, one value for each gateway.
@@ -1523,6 +1539,19 @@ class Home(Struct, frozen=True):
         found = Sending(destinations_of(config), config.watch, self.clock, secret_resolver(config), only=only)
         found.write(store)
         return found
+
+    def _remove_old_reports(self, store: Store, config: Config, *, at: str) -> list[str]:
+        """Remove the reports that are older than `keep_reports`; return what failed."""
+        from pipeline.delivery.retention import remove_old_reports
+
+        def bound() -> str:
+            from pipeline.maintenance import prune_bound
+
+            return prune_bound(store, timedelta(seconds=config.keep_reports), at)
+
+        return remove_old_reports(
+            store, destinations_of(config), keep=config.keep_reports, at=at, bound=bound
+        )
 
     def _send(self, sending: Sending, config: Config) -> DeliverySummary:
         """Send the reports that are due to the other destinations; no lock is held meanwhile."""

@@ -14,9 +14,9 @@ from msgspec.structs import asdict, replace
 
 from pipeline.api import Home, Mute, Needs, SiteState, Status, UserGroup
 from pipeline.cli.options import MOMENTS, Name, Time, csv_option, names_option, with_home
-from pipeline.cli.terminal import STATE_COLOURS, Column, paint, raw, table
+from pipeline.cli.terminal import STATE_COLOURS, Column, paint, raw, raw_pieces, table
 from pipeline.cli.watch import group_loss_lines
-from pipeline.core.canonical import pretty
+from pipeline.core.canonical import pretty, pretty_items
 from pipeline.core.facts import strip_zeros
 from pipeline.core.prices import PRICES
 from pipeline.core.text import count, did_you_mean, printable, quoted
@@ -25,8 +25,23 @@ from pipeline.core.types import Kind, split_site
 from pipeline.errors import CHANGES_EXIT, ConfigError
 from pipeline.history.types import Coverage, Run
 from pipeline.reports import csv_json
-from pipeline.reports.console import dollars_text, event_lines, incident_lines, price_now_text, scopes_text
-from pipeline.reports.csv_json import coverage_value, current_price_value, event_value, write_csv
+from pipeline.reports.console import (
+    dollars_text,
+    event_lines,
+    incident_lines,
+    price_now_text,
+    scopes_text,
+    unsteady_lines,
+)
+from pipeline.reports.csv_json import (
+    counts_value,
+    coverage_value,
+    current_price_value,
+    event_value,
+    named,
+    problems_value,
+    write_csv,
+)
 
 
 @click.command()
@@ -334,6 +349,15 @@ _SCOPES_TABLE = (
     Column("key", spare=4),
 )
 
+_COUNT_COLUMNS = ("gateway", "asked", "ok", "held", "failed", "new", "retired")
+_COUNTS_TABLE = (Column("gateway"), *(Column(name, right=True) for name in _COUNT_COLUMNS[1:]))
+
+_MOST_SCOPES = 200
+"""So many scopes have a row each."""
+
+_FIRST_SCOPES = 20
+"""So many of those in trouble are shown where there are more scopes."""
+
 _GROUPS_TABLE = (
     Column("user"),
     Column("group"),
@@ -348,19 +372,24 @@ _GROUPS_TABLE = (
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @csv_option("Print CSV.")
 def scopes(home: Home, *, as_json: bool, as_csv: bool, bom: bool) -> None:
-    """Show every scope: its credential, its number of models, its state, and the groups of users."""
-    coverage, groups = home.scopes(), home.groups()
-    rows = [[getattr(scope, name) for name in _SCOPE_COLUMNS] for scope in coverage]
+    """Show every scope: its credential, its number of models, its state, and the groups of users.
+
+    Of more than 200 scopes, the text has their numbers, and those that are held, failing or new or have
+    pending removals.
+    """
+    groups = home.groups()
+    of_user: dict[str, list[UserGroup]] = {}
+    for group in groups:
+        of_user.setdefault(group.user, []).append(group)
     if as_json:
-        raw(pretty([_scope_value(scope, groups) for scope in coverage]))
+        with home.each_scope() as found:
+            raw_pieces(pretty_items(_scope_value(scope, of_user.get(scope.scope, ())) for scope in found))
     elif as_csv:
-        for row, scope in zip(rows, coverage, strict=True):
-            row.append(" ".join(group.group for group in groups if group.user == scope.scope))
-        raw(write_csv((*_SCOPE_COLUMNS, "groups"), rows, bom=bom))
+        with home.each_scope() as found:
+            rows = (_scope_row(scope, of_user.get(scope.scope, ())) for scope in found)
+            raw(write_csv((*_SCOPE_COLUMNS, "groups"), rows, bom=bom))
     else:
-        table(_SCOPES_TABLE, [_scope_cells(scope) for scope in coverage])
-        if not coverage:
-            click.echo("no scope yet: `modelwatch run` asks those of the config")
+        _print_scopes(home)
         if groups:
             click.echo()
             table(
@@ -371,17 +400,41 @@ def scopes(home: Home, *, as_json: bool, as_csv: bool, bom: bool) -> None:
             click.echo(line)
 
 
+def _print_scopes(home: Home) -> None:
+    """Print a row for each scope; of many, their numbers and the first of those in trouble."""
+    counts = home.scope_counts()
+    if not counts:
+        click.echo("no scope yet: `modelwatch run` asks those of the config")
+        return
+    if sum(each.asked + each.retired for each in counts) <= _MOST_SCOPES:
+        table(_SCOPES_TABLE, map(_scope_cells, home.scopes()))
+        return
+    table(_COUNTS_TABLE, ([getattr(each, name) for name in _COUNT_COLUMNS] for each in counts))
+    exceptional = home.scopes(exceptional=True)
+    if exceptional:
+        click.echo()
+        table(_SCOPES_TABLE, map(_scope_cells, exceptional[:_FIRST_SCOPES]))
+    more = len(exceptional) - _FIRST_SCOPES
+    rest = f"{count(more, 'more scope')} held, failing, new or with pending removals; " if more > 0 else ""
+    click.echo(f"{rest}all: `modelwatch scopes --json` or `--csv`")
+
+
+def _scope_row(scope: Coverage, groups: Iterable[UserGroup]) -> list[Any]:
+    row = [getattr(scope, name) for name in _SCOPE_COLUMNS]
+    return [*row, " ".join(group.group for group in groups)]
+
+
 def _scope_cells(scope: Coverage) -> tuple[Any, ...]:
     answered = minute(scope.last_answered) if scope.last_answered else None
     return scope.scope, scope.models, scope.state, answered, scope.auth, scope.group, scope.key
 
 
-def _scope_value(scope: Coverage, groups: Sequence[UserGroup]) -> dict[str, Any]:
+def _scope_value(scope: Coverage, groups: Iterable[UserGroup]) -> dict[str, Any]:
     """Return a scope as a JSON object; one that lists groups has these, too."""
     value = coverage_value(scope)
     if scope.listed_groups is None:
         return value
-    return value | {"groups": [_group_value(group) for group in groups if group.user == scope.scope]}
+    return value | {"groups": [_group_value(group) for group in groups]}
 
 
 def _group_value(group: UserGroup) -> dict[str, Any]:
@@ -408,14 +461,17 @@ def status(home: Home, *, exit_code: bool, since: str | None, as_json: bool) -> 
             "run": asdict(found.run) if found.run else None,
             "reports_waiting": found.waiting,
             "reports_refused": found.refused,
-            "unsteady": list(found.unsteady),
-            "coverage": [coverage_value(scope) for scope in found.coverage],
+            "unsteady": named(found.unsteady),
+            "unsteady_count": len(found.unsteady),
+            "scopes": counts_value(found.scopes, retired=True),
+            "coverage": problems_value(found.coverage),
             "mutes": list(map(asdict, found.mutes)),
             "sites": list(map(asdict, found.sites)),
         }
         raw(pretty(value))
     else:
-        click.echo("\n".join(paint(_status_lines(found, _references(home), now=home.clock()))))
+        references = _references(home) if found.coverage else {}
+        click.echo("\n".join(paint(_status_lines(found, references, now=home.clock()))))
     return 0 if found.is_healthy(since or "") or not exit_code else CHANGES_EXIT
 
 
@@ -464,27 +520,25 @@ def _status_lines(status: Status, references: Mapping[str, str | None], *, now: 
         yield _run_line(run)
     yield from site_lines(status.sites, now=now)
     # A group that may be gone is not asked for its models.
-    asked = [
-        scope for scope in status.coverage if scope.state != "retired" and scope.scope not in status.groups
-    ]
+    asked = (scope for scope in status.coverage if scope.scope not in status.groups)
     yield from incident_lines(
         (replace(scope, pending_removals=0) if scope.listed_groups is not None else scope for scope in asked),
         last_answers=True,
         references=references,
     )
     yield from group_loss_lines(status.groups)
-    for scope in asked:
-        is_here = not split_site(scope.scope)[0]
-        if is_here and scope.last_asked and scope.last_asked != run.started_at:
-            yield f"{scope.scope}: not asked since {minute(scope.last_asked)}"
-        if scope.scope in status.unsteady:
-            yield f"{scope.scope}: unsteady, its problem comes and goes: its end is reported after 24 h"
+    for each in status.not_asked:
+        names = scopes_text(each.gateway, each.scopes, (), number=each.number)
+        yield f"{names}: not asked since {minute(each.since)}"
+    yield from unsteady_lines(status.unsteady)
     yield from mute_lines(status.mutes)
     for state, number in (("waiting", status.waiting), ("refused", status.refused)):
         if number:
             yield f"reports {state}: {number}; `modelwatch outbox` shows why"
-    retired = [scope.scope for scope in status.coverage if scope.state == "retired"]
+    retired = sum(each.retired for each in status.scopes)
     if retired:
-        yield f"no longer asked, kept as history: {' '.join(retired)}"
-    healthy = sum(scope.state == "ok" for scope in asked)
-    yield f"{healthy} of {count(len(asked), 'scope')} {'is' if 1 in (healthy, len(asked)) else 'are'} healthy"
+        more = retired - len(status.retired)
+        names = f"{' '.join(status.retired)}{f' and {more} more' if more else ''}"
+        yield f"no longer asked, kept as history: {names}"
+    verb = "is" if 1 in (status.healthy, status.asked) else "are"
+    yield f"{status.healthy} of {count(status.asked, 'scope')} {verb} healthy"

@@ -283,6 +283,21 @@ def raw(text: str) -> None:
     sys.stdout.buffer.flush()
 
 
+def raw_pieces(pieces: Iterable[str]) -> None:
+    """Print the pieces of a text as `raw` does, while they are made."""
+    waiting: list[str] = []
+    for piece in pieces:
+        waiting.append(piece)
+        if len(waiting) == _PIECES:
+            raw("".join(waiting))
+            waiting.clear()
+    raw("".join(waiting))
+
+
+_PIECES = 200
+"""So many pieces are written at once."""
+
+
 class Bar:
     """A progress bar; this one draws nothing."""
 

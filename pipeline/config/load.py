@@ -12,6 +12,7 @@ from pipeline.config import schema
 from pipeline.config.destinations import destination
 from pipeline.config.gateways import GatewayScopes, check_globs, scopes_of
 from pipeline.config.toml import Document, read_text
+from pipeline.core.times import parse_duration
 from pipeline.core.types import Engine, Gateway, KeyList, Scope, Share, is_reference
 from pipeline.core.watchlist import NO_WATCH, NameTest, Watch
 from pipeline.delivery.types import Destination, Ping
@@ -30,6 +31,7 @@ class Config(Struct, frozen=True):
         path: the file itself.
         database: the SQLite file.
         reports: the directory that reports are written to.
+        keep_reports: seconds after which they are removed; 0 for never.
         deadline: seconds that one run may take; a scope without an answer by then fails.
         scopes: the scopes that tables and keys files name, in the file's order; of keys files only those that
             were wanted.
@@ -46,6 +48,7 @@ class Config(Struct, frozen=True):
     path: Path
     database: Path
     reports: Path
+    keep_reports: float
     deadline: float
     scopes: tuple[Scope, ...]
     gateways: tuple[Gateway, ...] = ()
@@ -101,6 +104,7 @@ def parse(text: str, path: Path, scopes: Sequence[str] = ()) -> Config:
         path=path.absolute(),
         database=document.file(file.database),
         reports=document.file(file.reports),
+        keep_reports=parse_duration(kept) if isinstance(kept := file.keep_reports, str) else kept,
         deadline=file.deadline,
         scopes=tuple(chain.from_iterable(each.scopes for each in gateways)),
         gateways=tuple(each.gateway for each in gateways),

@@ -633,6 +633,8 @@ class File(Table):
     Args:
         database: the SQLite file
         reports: the directory of the CSV and JSON reports
+        keep_reports: how long reports stay there, and in the directories of `files`: `"90d"`, the default,
+            or seconds. `"0"`: for ever
         share: who may read the database and what is written from it: the `owner` (the default), the `group`
             too, or `all`
         deadline: maximum duration of a run in seconds; scopes without an answer by then fail
@@ -651,6 +653,7 @@ class File(Table):
 
     database: Annotated[kinds.FilePath, eg("modelwatch.db")] = "modelwatch.db"
     reports: Annotated[kinds.FilePath, eg("reports")] = "reports"
+    keep_reports: Annotated[kinds.Duration, eg("90d")] = "90d"
     share: Annotated[Share, eg("group")] = Share.OWNER
     deadline: Annotated[kinds.Positive, eg(600)] = 600.0
     engine: Annotated[Literal["local", "processes", "dask"], eg("processes")] = "local"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any
@@ -155,6 +155,16 @@ def encode(value: Any) -> str:
 def pretty(value: Any) -> str:
     """Return a value as JSON for people: indented, keys in their order, numbers exact, a final newline."""
     return msgspec.json.format(_encode_exactly(value), indent=2).decode() + "\n"
+
+
+def pretty_items(values: Iterable[Any]) -> Iterator[str]:
+    """Yield the pieces of what `pretty` returns for a list of the values, which may be many."""
+    start = "[\n"
+    for value in values:
+        text = pretty(value).rstrip("\n").replace("\n", "\n  ")
+        yield f"{start}  {text}"
+        start = ",\n"
+    yield "[]\n" if start == "[\n" else "\n]\n"
 
 
 def digest(text: str) -> Digest:

@@ -19,7 +19,7 @@ from pipeline.reports.console import report_lines
 from pipeline.reports.report import build_report
 from pipeline.reports.types import Report
 from pipeline.store import Store
-from pipeline.store.coverage import coverage
+from pipeline.store.coverage import count_failures, count_scopes_now, coverage
 from pipeline.store.outbox import unsent
 from pipeline.store.runs import find_run, last_success
 from pipeline.store.windows import Window
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("modelwatch")
 
 _USAGE, _INTERRUPTED = 2, 130
+
+MOST_SCOPES = 1000
+"""So many scopes have metrics of their own: a monitoring keeps each series in memory."""
 
 
 @contextmanager
@@ -169,12 +172,15 @@ def run_health(store: Store, exit_status: int, report: Report | None = None) -> 
     run = None if newest and newest.status == "imported" else newest
     if run and (report is None or report.run.snapshot != run.snapshot):
         report = build_report(store, Window(run.snapshot - 1, run.snapshot))
+    scopes = count_scopes_now(store)
     return RunHealth(
         exit_status=exit_status,
         run=run,
         last_success=last_success(store),
         changes=report.totals if run and report else dict.fromkeys(map(str, Kind), 0),
-        coverage=coverage(store),
+        coverage=coverage(store) if sum(each.asked for each in scopes) <= MOST_SCOPES else None,
+        scopes=scopes,
+        failures=count_failures(store),
         unsent=sum(unsent(store).values()),
     )
 

@@ -5,7 +5,6 @@ https://github.com/prometheus/docs/blob/main/docs/instrumenting/exposition_forma
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +29,7 @@ Metric = tuple[str, str, list[Sample]]
 
 def metrics_text(health: RunHealth) -> str:
     """Return the content of the file: gauges only; times in Unix seconds, 0 for never."""
-    metrics = (*_job_metrics(health), *_scope_metrics(health.coverage))
+    metrics = (*_job_metrics(health), *_count_metrics(health), *_scope_metrics(health.coverage or ()))
     return "\n".join((*(line for metric in metrics for line in _lines(*metric)), ""))
 
 
@@ -70,17 +69,35 @@ def _job_metrics(health: RunHealth) -> Iterator[Metric]:
     )
 
 
-def _scope_metrics(coverage: Iterable[Coverage]) -> Iterator[Metric]:
-    scopes = list(coverage)
-    asked = [scope for scope in scopes if scope.state != "retired"]
-    states = Counter(scope.state for scope in scopes)
-    yield "scopes", "Scopes, by state.", [({"state": state}, states[state]) for state in _STATES]
-    failures = Counter(scope.error_class for scope in asked if scope.state == "failed")
+def _count_metrics(health: RunHealth) -> Iterator[Metric]:
+    yield (
+        "scopes",
+        "Scopes, by state.",
+        [({"state": state}, sum(getattr(each, state) for each in health.scopes)) for state in _STATES],
+    )
+    yield (
+        "gateway_scopes",
+        "Scopes of a gateway, by state.",
+        [
+            ({"gateway": each.gateway, "state": state}, getattr(each, state))
+            for each in health.scopes
+            for state in _STATES
+        ],
+    )
     yield (
         "failures",
         "Scopes that failed when they were last asked, by class of error.",
-        [({"error": kind.__name__}, failures[kind.__name__]) for kind in FetchError.__subclasses__()],
+        [
+            ({"error": kind.__name__}, health.failures.get(kind.__name__, 0))
+            for kind in FetchError.__subclasses__()
+        ],
     )
+
+
+def _scope_metrics(coverage: Iterable[Coverage]) -> Iterator[Metric]:
+    asked = [scope for scope in coverage if scope.state != "retired"]
+    if not asked:
+        return
     yield (
         "up",
         "Whether a scope answered when it was last asked.",

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from pipeline.core.times import Schedule
 from pipeline.core.types import Share
-from pipeline.history.types import Coverage, Run
+from pipeline.history.types import Coverage, Run, ScopeCounts
 from pipeline.reports.types import NO_LINKS, Filter, Links
 
 TIMEOUT = 30.0
@@ -260,7 +260,9 @@ class RunHealth(Struct, frozen=True):
         run: the newest recorded run; None when there is none.
         last_success: the end of the newest run in which every answer was accepted (ISO 8601 UTC).
         changes: the number of changes in the newest run, by kind.
-        coverage: every scope, in its current state.
+        coverage: every scope, in its current state; None where there are more than a thousand.
+        scopes: the number of scopes in each state, by gateway.
+        failures: the number of failing scopes, by the class of the error.
         unsent: the number of deliveries that are waiting or were refused.
     """
 
@@ -268,5 +270,7 @@ class RunHealth(Struct, frozen=True):
     run: Run | None
     last_success: str | None
     changes: Mapping[str, int]
-    coverage: tuple[Coverage, ...]
+    coverage: tuple[Coverage, ...] | None
+    scopes: tuple[ScopeCounts, ...]
+    failures: Mapping[str, int]
     unsent: int

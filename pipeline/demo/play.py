@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -80,15 +80,15 @@ def play(directory: Path, *, until: datetime, runs: int = RUNS) -> Generator[Ste
             result = home.run()
             result.deliveries.check()
             if scene or result.deliveries.written:
-                lines = _first_lines(result.report) if number == 0 else _lines(result.report)
+                lines = _first_lines(home.scopes()) if number == 0 else _lines(result.report)
                 yield Step(result.report.run.started_at, scene.text if scene else None, tuple(lines))
             clock.at += INTERVAL
 
 
-def _first_lines(report: Report) -> Iterator[str]:
+def _first_lines(coverage: Iterable[Coverage]) -> Iterator[str]:
     """Yield how many models each group of scopes is offered at first."""
     groups: dict[str, list[Coverage]] = {}
-    for scope in report.coverage:
+    for scope in coverage:
         offer = f"{scope.models} models, " + (f"group {scope.group}" if scope.group else "without a key")
         groups.setdefault(offer, []).append(scope)
     for offer, scopes in groups.items():

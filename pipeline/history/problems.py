@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,11 +13,12 @@ from pipeline.core.watchlist import Watch
 from pipeline.history.types import Coverage, Event, Recovery, Run, ScopeRows
 from pipeline.history.watch import Finding, FindingKind, WatchedModel, not_removed, watched_pending
 from pipeline.store import Store
-from pipeline.store.coverage import coverage, models_missing_from_held
+from pipeline.store.coverage import coverage, exceptional_coverage, gateways_asked, models_missing_from_held
 from pipeline.store.mutes import NO_MUTES, Mutes, mutes, mutes_ended
 from pipeline.store.offers import ScopeModel
 from pipeline.store.runs import last_run
 from pipeline.store.scopes import left_out_rows
+from pipeline.store.windows import Window
 
 
 class RunProblems(Struct, frozen=True):
@@ -61,7 +62,7 @@ def find_problems(
     Args:
         store: an open database.
         run: the run.
-        scopes: those that it asked, in their state after it.
+        scopes: those that it asked and that are held or failing after it; others may be among them.
         absences: the watched models that may be missing, though no report has them yet.
         events: those of the run.
         recoveries: the failures and holds that ended with the run.
@@ -71,11 +72,8 @@ def find_problems(
     muted, previous = mutes(store, run.started_at), last_run(store, run.snapshot - 1)
     ended = mutes_ended(store, previous.started_at, run.started_at) if previous else NO_MUTES
     absences = [model for model in absences if not muted.model(model.model)]
-    asked = {scope.scope: scope for scope in scopes}
     failing = [scope for scope in scopes if scope.state in PROBLEMS]
-    before: Mapping[str, Coverage] = {}
-    if failing or absences:
-        before = {scope.scope: scope for scope in coverage(store, until=run.snapshot - 1)}
+    before = _states_before(store, run, failing, absences)
     due = tuple(
         scope
         for scope in failing
@@ -86,6 +84,8 @@ def find_problems(
     pending_before = watched_pending(store, watch, run.snapshot - 1)
     new = set(pending.items() - pending_before.items())
     begun = {key for key, _ in new}
+    left_out = left_out_rows(store)
+    asked = _asked(store, run) if absences or pending_before or left_out else {}
     if absences:
         begun |= _newly_missing_from_held(store, failing, run)
     found = (_due_absence(model, asked, before, due, begun, run.started_at) for model in absences)
@@ -98,28 +98,55 @@ def find_problems(
             for key, each in sorted(not_removed(pending_before, events).items())
             if each.asked in asked and key not in pending
         ),
-        left_out=tuple(_left_out(store, scopes, left_out_before)),
+        left_out=tuple(_left_out(left_out, asked, failing, left_out_before)),
         mutes=muted,
     )
 
 
-def _left_out(store: Store, scopes: Sequence[Coverage], before: Collection[str]) -> Iterator[ScopeRows]:
+def _asked(store: Store, run: Run) -> dict[str, str]:
+    """Return the gateways of the scopes that a run asked, by scope."""
+    return gateways_asked(store, Window(run.snapshot - 1, run.snapshot))
+
+
+def _states_before(
+    store: Store, run: Run, failing: Sequence[Coverage], absences: Iterable[WatchedModel]
+) -> dict[str, Coverage]:
+    """Return scopes as they were before a run, by name: those in trouble, and those of absences."""
+    until = run.snapshot - 1
+    found = {scope.scope: scope for scope in exceptional_coverage(store, until=until)} if failing else {}
+    names: set[str] = set()
+    for model in absences:
+        for finding in model.findings:
+            names.update(finding.scopes)
+            if finding.group is not None:
+                names.update(scope.rpartition(".")[0] for scope in finding.scopes)
+    names -= found.keys()
+    if names:
+        found |= {scope.scope: scope for scope in coverage(store, until=until, only=names)}
+    return found
+
+
+def _left_out(
+    rows: Mapping[str, str],
+    asked: Mapping[str, str],
+    failing: Iterable[Coverage],
+    before: Collection[str],
+) -> Iterator[ScopeRows]:
     """Yield the rows that scopes leave out; a scope that fails or is held has none of this run."""
-    now = left_out_rows(store)
-    for each in scopes:
-        if each.scope in now and each.state not in PROBLEMS:
-            yield ScopeRows(each.scope, each.gateway, now[each.scope], each.scope not in before)
+    for scope in sorted((rows.keys() & asked.keys()) - {each.scope for each in failing}):
+        yield ScopeRows(scope, asked[scope], rows[scope], scope not in before)
 
 
 def _is_due(scope: Coverage, before: Coverage | None, run: Run) -> bool:
-    if before is None or scope.begins_after(run.snapshot - 1) or scope.lasts_after(run.snapshot - 1):
+    """Return whether a problem is due; `before` is that of the scope before the run, if it had one."""
+    if scope.begins_after(run.snapshot - 1) or scope.lasts_after(run.snapshot - 1):
         return True
-    began, previous = scope.state_since or run.started_at, before.last_asked
-    goes_on = scope.is_same_problem(before)
+    began, previous = scope.state_since or run.started_at, before.last_asked if before else None
+    goes_on = before is not None and scope.is_same_problem(before)
     if scope.recurrence:
         began = scope.recurrence.since
         previous = previous if goes_on else scope.recurrence.ended
-    became_urgent = goes_on and scope.urgent and not before.urgent
+    became_urgent = goes_on and scope.urgent and before is not None and not before.urgent
     return became_urgent or is_reminder(began, previous, run.started_at)
 
 

@@ -7,10 +7,10 @@ from msgspec import Struct
 from pipeline.core.impact import is_significant, severity
 from pipeline.core.prices import PriceChange, split_prices
 from pipeline.core.types import FieldChange, FlapStep, Kind, Severity
-from pipeline.store.coverage import Coverage, Recovery
+from pipeline.store.coverage import Coverage, Recovery, ScopeCounts
 from pipeline.store.runs import Run
 
-__all__ = ["Coverage", "Event", "Recovery", "Run", "ScopeRows"]
+__all__ = ["Coverage", "Event", "Recovery", "Run", "ScopeCounts", "ScopeRows"]
 
 
 class Event(Struct, frozen=True):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
 from types import MappingProxyType
+from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.impact import by_importance, is_group_gone, is_pressing
@@ -31,6 +35,12 @@ KIND_SYMBOLS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.RETURNED: "↩", Kind.C
 _MAX_SCOPES = 3
 _MAX_MODELS = 6
 _LONGEST_MESSAGE = 1000
+
+_MOST_LINES = 20
+"""So many lines on scopes of a gateway with the same kind of problem are all shown."""
+
+_FIRST_LINES = 10
+"""So many of more are shown; the scopes of the others are counted."""
 
 
 def report_lines(report: Report) -> Iterator[str]:
@@ -236,7 +246,15 @@ def _similar_model(event: Event) -> str:
 
 def recovery_lines(recoveries: Iterable[Recovery]) -> Iterator[str]:
     """Yield a line for each distinct end of a failure or hold, with its scopes."""
-    yield from _by_scopes((end.gateway, end.scope, _recovery(end)) for end in recoveries)
+    alike: dict[Recovery, list[str]] = {}
+    for end in recoveries:
+        alike.setdefault(replace(end, scope="", models_before=None), []).append(end.scope)
+    yield from _by_scopes(
+        (end.gateway, scope, text)
+        for end, scopes in alike.items()
+        for text in (_recovery(end),)
+        for scope in scopes
+    )
 
 
 def _recovery(end: Recovery) -> str:
@@ -265,26 +283,68 @@ def incident_lines(
     With `last_answers` also when failing scopes answered last. `references` are those of the keys by scope,
     which name files; only the owner's terminal may show them.
     """
-    problems: dict[tuple[str, str, str, bool], list[Coverage]] = {}
-    pending = []
+    problems: dict[tuple[Any, ...], list[Coverage]] = {}
+    pending: dict[tuple[Any, ...], list[Coverage]] = {}
     for scope in coverage:
         if scope.state in PROBLEMS:
-            problems.setdefault(
-                (
-                    scope.gateway,
-                    problem_key(scope),
-                    _problem(scope, last_answer=last_answers),
-                    scope.cure is not None,
-                ),
-                [],
-            ).append(scope)
-        pending += [(scope.gateway, scope.scope, line) for line in _pending(scope)]
-    for (gateway, key, text, has_cure), members in problems.items():
-        names = tuple(scope.scope for scope in members)
+            again = scope.recurrence
+            times = again and (again.times, again.since, again.lasts_since is None)
+            text = (scope.state, scope.state_since, scope.message, times)
+            last = last_answers and scope.last_answered
+            problem = (scope.gateway, problem_key(scope), *text, last, scope.cure is not None)
+            problems.setdefault(problem, []).append(scope)
+        if scope.pending_removals:
+            models = (scope.pending_removals, scope.pending_models, scope.listed_groups is None)
+            pending.setdefault((scope.gateway, *models), []).append(scope)
+    for members, more in _first_of_each(problems, of=2):
+        first, names = members[0], tuple(scope.scope for scope in members)
+        if more:
+            state = "fail" if first.state == "failed" else "are held"
+            yield f"{_more(first.gateway, names)} {state} for reasons of this kind, {_ALL_SCOPES}"
+            continue
         keys = [references.get(scope.scope, scope.key) for scope in members]
-        advice = "" if has_cure else f" {cure_text(key, names, keys, auth=members[0].auth)}"
-        yield f"{scopes_text(gateway, names, ())}: {text}{advice}"
-    yield from _by_scopes(pending)
+        advice = f" {cure_text(problem_key(first), names, keys, auth=first.auth)}" if not first.cure else ""
+        why = _problem(first, last_answer=last_answers)
+        yield f"{scopes_text(first.gateway, names, ())}: {why}{advice}"
+    for members, more in _first_of_each(pending, of=1):
+        first, names = members[0], tuple(scope.scope for scope in members)
+        if more:
+            yield f"{_more(first.gateway, names)} have pending removals, {_ALL_SCOPES}"
+        else:
+            yield f"{scopes_text(first.gateway, names, ())}: {_pending(first)}"
+
+
+def _first_of_each(
+    found: Mapping[tuple[Any, ...], list[Coverage]], *, of: int
+) -> Iterator[tuple[list[Coverage], bool]]:
+    """Yield the scopes that share a line, with False; then those of the other lines of a kind, with True.
+
+    Lines whose keys begin with the same `of` values are of one kind; of more than twenty, the first ten stay.
+    """
+    numbers = Counter(key[:of] for key in found)
+    shown: Counter[tuple[Any, ...]] = Counter()
+    rest: dict[tuple[Any, ...], list[Coverage]] = {}
+    for key, members in found.items():
+        kind = key[:of]
+        shown[kind] += 1
+        if numbers[kind] <= _MOST_LINES or shown[kind] <= _FIRST_LINES:
+            yield members, False
+        else:
+            rest.setdefault(kind, []).extend(members)
+    yield from ((members, True) for members in rest.values())
+
+
+_ALL_SCOPES = "see `modelwatch scopes --json`"
+
+
+def _more(gateway: str, scopes: Sequence[str]) -> str:
+    return f"{printable(gateway)}: {len(scopes)} more scopes"
+
+
+def unsteady_lines(scopes: Iterable[str]) -> Iterator[str]:
+    """Yield a line for the unsteady scopes of each gateway, by their names."""
+    text = "unsteady, its problem comes and goes: its end is reported after 24 h"
+    yield from _by_scopes((scope.partition("/")[0], scope, text) for scope in scopes)
 
 
 def cure_text(
@@ -318,13 +378,12 @@ def _problem(scope: Coverage, *, last_answer: bool) -> str:
     return sentence(f"{state}: {printable(scope.message or '', longest=_LONGEST_MESSAGE)}")
 
 
-def _pending(scope: Coverage) -> Iterator[str]:
-    if scope.pending_removals:
-        names = _some(scope.pending_models, _MAX_MODELS)
-        if scope.listed_groups is not None:
-            yield f"{names} may be gone, not confirmed yet"
-            return
-        yield f"{count(scope.pending_removals, 'pending removal')}, not confirmed yet: {names}"
+def _pending(scope: Coverage) -> str:
+    """Return the models, or groups, whose removal is not confirmed yet."""
+    names = _some(scope.pending_models, _MAX_MODELS)
+    if scope.listed_groups is not None:
+        return f"{names} may be gone, not confirmed yet"
+    return f"{count(scope.pending_removals, 'pending removal')}, not confirmed yet: {names}"
 
 
 def left_out_lines(found: Iterable[ScopeRows]) -> Iterator[str]:
@@ -341,12 +400,18 @@ def _by_scopes(lines: Iterable[tuple[str, str, str]]) -> Iterator[str]:
         yield f"{scopes_text(gateway, tuple(names), ())}: {line}"
 
 
-def scopes_text(gateway: str, scopes: tuple[str, ...], groups: tuple[str, ...]) -> str:
-    """Return the names of up to three scopes, else their number and groups."""
-    if len(scopes) <= _MAX_SCOPES:
+def scopes_text(
+    gateway: str, scopes: tuple[str, ...], groups: tuple[str, ...], *, number: int | None = None
+) -> str:
+    """Return the names of up to three scopes, else their number and groups.
+
+    `number` is that of all of them, if `scopes` has only the first.
+    """
+    number = len(scopes) if number is None else number
+    if number <= _MAX_SCOPES:
         return " ".join(printable(scope) for scope in scopes)
     of = f" in {', '.join(printable(group) for group in groups[:_MAX_SCOPES])}" if groups else ""
-    return f"{printable(gateway)}: {len(scopes)} scopes{of}"
+    return f"{printable(gateway)}: {number} scopes{of}"
 
 
 def change_texts(

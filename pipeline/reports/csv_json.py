@@ -1,6 +1,8 @@
 """Reports and events as CSV (RFC 4180) and as JSON in the shape of `report.schema.json`.
 
-The CSV has a row for each field that changed, and one for each model added, removed or returned.
+The CSV has a row for each field that changed, and one for each model added, removed or returned. Both stay
+small however many scopes there are: scopes are named where they are few, and counted where they are many.
+`modelwatch changes --json` and `modelwatch scopes --json` name each.
 """
 
 from __future__ import annotations
@@ -9,10 +11,10 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import asdict
 
@@ -20,9 +22,12 @@ from pipeline.core.amounts import USD
 from pipeline.core.canonical import from_text, pretty
 from pipeline.core.prices import UNIT_1M, PriceChange, prices_of_fields
 from pipeline.core.text import UNSAFE
-from pipeline.core.types import FieldChange, FlapStep, Kind
-from pipeline.history.types import Coverage, Event, Recovery
-from pipeline.reports.types import Report
+from pipeline.core.times import shifted
+from pipeline.core.types import FieldChange, FlapStep, HoldKind, Kind
+from pipeline.history.types import Coverage, Event, Recovery, ScopeCounts
+from pipeline.reports.types import FirstAnswer, Report
+
+_T = TypeVar("_T")
 
 COLUMNS = (
     "at",
@@ -48,11 +53,21 @@ COLUMNS = (
     "after_price",
     "currency",
     "unit",
+    "scope_count",
+    "group_count",
 )
 """The columns, in their order; new ones are appended."""
 
-SCHEMA = "modelwatch/report/2"
+SCHEMA = "modelwatch/report/3"
 """The value of `schema` in every report."""
+
+MOST_NAMES = 100
+"""So many scopes or groups are all named in a report; of more, the first `FIRST_NAMES`."""
+
+FIRST_NAMES = 20
+
+_MOST_ALIKE = 20
+"""So many entries of a gateway with the same state and class stay apart; more become one."""
 
 _INVISIBLE = (
     "\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff"
@@ -86,6 +101,11 @@ def as_csv(events: Iterable[Event], *, bom: bool = False, guard_ids: bool = Fals
     """Return events as CSV with a header; see `write_csv`."""
     rows = (row for event in events for row in _rows(event))
     return write_csv(COLUMNS, rows, bom=bom, guard_ids=guard_ids)
+
+
+def named(names: Sequence[str]) -> list[str]:
+    """Return the names to write into a report: all of them, or of more than a hundred the first twenty."""
+    return list(names if len(names) <= MOST_NAMES else names[:FIRST_NAMES])
 
 
 def write_csv(
@@ -154,9 +174,12 @@ def _bare(text: str | None) -> str | None:
 def _rows(event: Event) -> Iterator[tuple[str | int | Decimal | None, ...]]:
     model = (event.gateway, event.model)
     urgent = "yes" if event.urgent else None
-    tail = (" ".join(event.scopes), " ".join(event.groups), event.since, event.away_seconds, urgent)
+    names = (event.scopes, event.groups)
+    counts = tuple(map(len, names))
+    scopes, groups = (" ".join(named(each)) for each in names)
+    tail = (scopes, groups, event.since, event.away_seconds, urgent)
     if event.kind not in (Kind.CHANGED, *_OF_MODELS) or not event.fields:
-        yield (event.at, event.kind, *model, *[None] * 4, *tail, event.severity, *[None] * 9)
+        yield (event.at, event.kind, *model, *[None] * 4, *tail, event.severity, *[None] * 9, *counts)
     prices = prices_of_fields(event.fields, event.prices)
     for field in event.fields:
         change = (field.field, *sides(field), field.category)
@@ -164,7 +187,7 @@ def _rows(event: Event) -> Iterator[tuple[str | int | Decimal | None, ...]]:
         shape = (len(event.models), field.shape_of) if event.kind in _OF_MODELS else (None, None)
         kind = event.kind if event.kind in _OF_MODELS else Kind.CHANGED
         head = (event.at, kind, *model, *change, *tail, event.severity)
-        yield (*head, *usd_cells(price), flap_cell(field), *shape, *price_cells(price))
+        yield (*head, *usd_cells(price), flap_cell(field), *shape, *price_cells(price), *counts)
 
 
 def usd_cells(price: PriceChange | None) -> tuple[Decimal | None, Decimal | None]:
@@ -197,16 +220,146 @@ def report_value(report: Report) -> dict[str, Any]:
         "window": {"since": report.since, "until": report.run.started_at},
         "run": asdict(report.run),
         "totals": report.totals,
-        "changes": [event_value(event) for event in report.events],
-        "recoveries": [_recovery_value(each) for each in report.recoveries if not each.steady],
-        "coverage": [_past_coverage_value(coverage) for coverage in report.coverage],
+        "changes": [_short(event_value(event)) for event in report.events],
+        "recoveries": recoveries_value(each for each in report.recoveries if not each.steady),
+        "first_answers": [_first_answer_value(each) for each in report.first_answers],
+        "scopes": counts_value(report.scopes),
+        "coverage": problems_value(report.coverage),
+        "commands": {"changes": _changes_command(report), "scopes": "modelwatch scopes --json"},
     }
+
+
+def _changes_command(report: Report) -> str:
+    """Return the command that prints the changes of a report with all of their scopes."""
+    since = f"--since {shifted(report.since, 1)} " if report.since else ""
+    return f"modelwatch changes {since}--until {shifted(report.run.started_at, 1)} --json"
+
+
+def _short(value: dict[str, Any]) -> dict[str, Any]:
+    """Return an event with the names that a report has."""
+    return value | {"scopes": named(value["scopes"]), "groups": named(value["groups"])}
+
+
+def counts_value(counts: Iterable[ScopeCounts], *, retired: bool = False) -> dict[str, Any]:
+    """Return the number of scopes in each state as a JSON object, with those of each gateway."""
+    counts = tuple(counts)
+    states = ("asked", "ok", "held", "failed", "new", *(("retired",) if retired else ()))
+
+    def total(of: Iterable[ScopeCounts]) -> dict[str, Any]:
+        of = tuple(of)
+        return {state: sum(getattr(each, state) for each in of) for state in states}
+
+    return total(counts) | {"gateways": [{"gateway": each.gateway} | total([each]) for each in counts]}
+
+
+def _scopes_value(scopes: Iterable[str]) -> dict[str, Any]:
+    """Return the number of scopes, and the names that a report has."""
+    names = sorted(scopes)
+    return {"scope_count": len(names), "scopes": named(names)}
+
+
+def _folded(
+    values: Iterable[_T], exactly: Callable[[_T], Hashable], roughly: Callable[[_T], Hashable]
+) -> Iterator[tuple[list[_T], int]]:
+    """Yield the values that are alike, in the order of their first, and how many unlike ones are in them.
+
+    Those that are `exactly` alike are together. Where more than `_MOST_ALIKE` of these are `roughly` alike,
+    they are one.
+    """
+    rough: dict[Hashable, dict[Hashable, list[_T]]] = {}
+    for value in values:
+        rough.setdefault(roughly(value), {}).setdefault(exactly(value), []).append(value)
+    for by_key in rough.values():
+        if len(by_key) <= _MOST_ALIKE:
+            yield from ((members, 1) for members in by_key.values())
+        else:
+            yield [value for members in by_key.values() for value in members], len(by_key)
+
+
+def _common(values: Iterable[_T]) -> _T | None:
+    """Return the value that all values are equal to; None where they differ."""
+    first, *others = set(values)
+    return None if others else first
+
+
+def _latest(times: Iterable[str | None]) -> str | None:
+    return max((time for time in times if time), default=None)
+
+
+def problems_value(coverage: Iterable[Coverage]) -> list[dict[str, Any]]:
+    """Return scopes that are held, failing or new, or have pending removals, as JSON, those alike in one."""
+    found = _folded(
+        coverage,
+        lambda each: (
+            *(each.gateway, each.state, each.state_since, each.error_class, each.cure),
+            # This message names the scope.
+            "" if each.hold == HoldKind.ANONYMOUS else each.message,
+            *(each.urgent, each.hold, each.recurrence, each.last_asked, each.pending_models),
+        ),
+        lambda each: (each.gateway, each.state, each.error_class, each.hold, each.urgent),
+    )
+    return [_problem_value(members, variants) for members, variants in found]
+
+
+def _problem_value(members: Sequence[Coverage], variants: int) -> dict[str, Any]:
+    first = members[0]
+    again = first.recurrence
+    return {
+        "gateway": first.gateway,
+        "state": first.state,
+        "state_since": first.state_since,
+        "urgent": first.urgent,
+        "hold": first.hold,
+        "error": _error_value(first),
+        "recurrence": {"times": again.times, "since": again.since} if again else None,
+        **_scopes_value(each.scope for each in members),
+        **_groups_value(each.group for each in members),
+        "models": _common(each.models for each in members),
+        "held_models": _common(each.held_models for each in members),
+        "listed_groups": _common(each.listed_groups for each in members),
+        "pending_models": named(first.pending_models),
+        "pending_removals": first.pending_removals,
+        "last_asked": _latest(each.last_asked for each in members),
+        "last_answered": _latest(each.last_answered for each in members),
+        "variants": variants,
+    }
+
+
+def _groups_value(groups: Iterable[str | None]) -> dict[str, Any]:
+    names = sorted({group for group in groups if group is not None})
+    return {"group_count": len(names), "groups": named(names)}
+
+
+def recoveries_value(recoveries: Iterable[Recovery]) -> list[dict[str, Any]]:
+    """Return failures and holds that ended as JSON; those alike together."""
+    found = _folded(
+        recoveries,
+        lambda each: tuple(_recovery_value(each).values()),
+        lambda each: (each.gateway, each.state, each.accepted, each.error_class, each.urgent, each.hold),
+    )
+    return [
+        _recovery_value(members[0])
+        | _scopes_value({each.scope for each in members})
+        | {
+            "models": _common(each.models for each in members),
+            "models_before": _common(each.models_before for each in members),
+            "variants": variants,
+        }
+        for members, variants in found
+    ]
 
 
 def _recovery_value(recovery: Recovery) -> dict[str, Any]:
     value = asdict(recovery)
-    del value["recurrence"], value["steady"]
+    del value["scope"], value["recurrence"], value["steady"]
     return value
+
+
+def _first_answer_value(answer: FirstAnswer) -> dict[str, Any]:
+    size = "listed_groups" if answer.lists_groups else "models"
+    return {"gateway": answer.gateway, "models": None, "listed_groups": None, size: answer.models} | (
+        _scopes_value(answer.scopes)
+    )
 
 
 def event_value(event: Event) -> dict[str, Any]:
@@ -221,7 +374,9 @@ def event_value(event: Event) -> dict[str, Any]:
         | {
             "kind": str(event.kind),
             "scopes": list(event.scopes),
+            "scope_count": len(event.scopes),
             "groups": list(event.groups),
+            "group_count": len(event.groups),
             "quiet": event.quiet,
             "severity": str(event.severity),
             "fields": [field_value(field) for field in event.fields],
@@ -274,12 +429,10 @@ def coverage_value(coverage: Coverage) -> dict[str, Any]:
     del value["began"], value["recurrence"], value["cure"]
     if coverage.listed_groups is None:
         del value["listed_groups"]
-    error_class, message = value.pop("error_class"), value.pop("message")
-    return value | {"error": {"class": error_class, "message": message} if message else None}
+    del value["error_class"], value["message"]
+    return value | {"error": _error_value(coverage)}
 
 
-def _past_coverage_value(coverage: Coverage) -> dict[str, Any]:
-    """Return the coverage at the end of a window; pending removals are left out."""
-    value = coverage_value(coverage)
-    del value["pending_removals"], value["pending_models"]
-    return value
+def _error_value(coverage: Coverage) -> dict[str, Any] | None:
+    message = coverage.message
+    return {"class": coverage.error_class, "message": message} if message else None

@@ -13,7 +13,7 @@ from pipeline.history.changes import find_events
 from pipeline.history.types import Event
 from pipeline.reports.types import FirstAnswer, Report
 from pipeline.store import Store
-from pipeline.store.coverage import coverage, first_answers, recoveries
+from pipeline.store.coverage import count_scopes, exceptional_coverage, first_answers, recoveries
 from pipeline.store.runs import last_run, last_run_of
 from pipeline.store.windows import Window
 
@@ -22,13 +22,15 @@ def build_report(store: Store, window: Window, watch: Watch = NO_WATCH) -> Repor
     """Return the report of a window that ends with a run, urgent events marked."""
     run = last_run_of(store, window)
     before = last_run(store, window.since)
+    exceptional = exceptional_coverage(store, until=run.snapshot, asked_only=True)
     return Report(
         since=before.started_at if before else None,
         run=run,
         events=mark_urgent(find_events(store, window, watch=watch), watch),
         recoveries=recoveries(store, window),
-        coverage=coverage(store, until=run.snapshot, asked_only=True),
+        coverage=exceptional,
         first_answers=_first_answers(store, window),
+        scopes=count_scopes(store, exceptional, until=run.snapshot),
     )
 
 

@@ -32,9 +32,12 @@ from pipeline.reports.types import (
 from pipeline.store import Store
 from pipeline.store.catalog import NOW, Moment, history_start
 from pipeline.store.coverage import (
-    coverage,
+    exceptional_coverage,
+    gateways_asked,
     models_missing_from_held,
+    scope_counts,
     scopes_asked,
+    scopes_of_lost_groups,
 )
 from pipeline.store.groups import group_listings, scopes_of_groups
 from pipeline.store.models import ListedModels
@@ -42,8 +45,8 @@ from pipeline.store.mutes import NO_MUTES, Mutes, mutes, mutes_ended
 from pipeline.store.offers import ScopeModel
 from pipeline.store.recurrences import Recurrence
 from pipeline.store.runs import find_run, is_newest
-from pipeline.store.scopes import scope_groups
-from pipeline.store.windows import Window, time_window
+from pipeline.store.scopes import keyless_scopes, scope_groups
+from pipeline.store.windows import FOREVER, Window, time_window
 
 CHART_DAYS = 28
 """The number of days in the chart of a report."""
@@ -131,6 +134,8 @@ class Summaries:
         data = self._read(window)
         report = _filter_report(data.report, wanted, data.groups)
         scopes = tuple(scope for scope in data.coverage if _selects(wanted, scope.scope, data.groups))
+        selected = (each for name, each in data.asked.items() if _selects(wanted, name, data.groups))
+        asked = Counter(selected)
         selects_models = bool(wanted.models or wanted.owners)
         return Summary(
             since=report.since,
@@ -148,6 +153,8 @@ class Summaries:
             coverage=scopes,
             events=report.events,
             recoveries=report.recoveries,
+            scopes=scope_counts(asked, scopes),
+            keyless=data.keyless,
         )
 
     def _read(self, window: Window) -> _WindowData:
@@ -207,6 +214,8 @@ def _newest(cache: dict[_K, _V]) -> dict[_K, _V]:
 
 
 def _selects(wanted: Filter, scope: str, groups: Mapping[str, str]) -> bool:
+    if not (wanted.scopes or wanted.groups):
+        return True
     return matches(scope, wanted.scopes) and matches(groups.get(scope, ""), wanted.groups)
 
 
@@ -249,13 +258,13 @@ def _severity(
 
 def _began(problem: Coverage, data: _WindowData) -> bool:
     """Return whether a hold or failure began in the window, or made its scope unsteady."""
-    return data.before.get(problem.scope) is None or problem.begins_after(data.since)
+    return problem.begins_after(data.since)
 
 
 def _is_worse(problem: Coverage, data: _WindowData) -> bool:
     """Return whether a hold or failure that is not new became more severe, or lacks more watched models."""
     before, since = data.before.get(problem.scope), problem.state_since or ""
-    if before is None or _began(problem, data):
+    if _began(problem, data):
         return False
     missing, missing_before = (
         set(each.get((problem.scope, since), ()))
@@ -264,7 +273,7 @@ def _is_worse(problem: Coverage, data: _WindowData) -> bool:
     if problem.lasts_after(data.since) or not missing <= missing_before:
         return True
     # An unsteady scope may have been well, or another problem may have interrupted this one.
-    earlier = before if problem.is_same_problem(before) else problem
+    earlier = before if before is not None and problem.is_same_problem(before) else problem
     severity = _severity(earlier, since, data.missing_watched_before)
     return not severity.reaches(_severity(problem, since, data.missing_watched))
 
@@ -462,6 +471,9 @@ def _resolved(
 def _ends(recoveries: Iterable[Recovery], data: _WindowData) -> Iterator[Recovery]:
     """Yield the recoveries that are news, with the last one of each problem that began to come and go."""
     recoveries = list(recoveries)
+    if all(each.recurrence is None for each in recoveries):
+        yield from recoveries
+        return
     began = {
         (each.scope, each.state, each.recurrence.since): each
         for each in recoveries
@@ -473,22 +485,23 @@ def _ends(recoveries: Iterable[Recovery], data: _WindowData) -> Iterator[Recover
         if scope.recurrence and scope.recurrence.became > data.since
     }
     well = {(each.scope, each.state, each.since) for each in recoveries if each.steady}
-    last = [each for key, each in began.items() if key not in still_open | well]
+    last = {each for key, each in began.items() if key not in still_open | well}
+    earliest: dict[tuple[str, str], str] = {}
+    for scope, state, since in began.keys() | still_open:
+        earliest[scope, state] = min(since, earliest.get((scope, state), since))
     for recovery in recoveries:
-        belongs = any(
-            (scope, state) == (recovery.scope, recovery.state) and recovery.since >= since
-            for scope, state, since in began.keys() | still_open
-        )
+        belongs = recovery.since >= earliest.get((recovery.scope, recovery.state), FOREVER)
         if recovery in last or recovery.accepted or recovery.steady or (recovery.is_news and not belongs):
             yield recovery
 
 
 def _removals_of_accepted(accepted: Iterable[Recovery], data: _WindowData) -> dict[str, Any]:
     """Return the number of removals that accepted answers left to be confirmed, and how far they are."""
-    after = [data.after[each.scope] for each in accepted if each.scope in data.after]
+    pending = {scope.scope: scope.pending_models for scope in data.coverage if scope.pending_models}
+    after = {each.scope: pending.get(each.scope, ()) for each in accepted if each.scope in data.asked}
     return {
-        "removals": _common([scope.pending_removals for scope in after]) if after else None,
-        "removal": _removal(data, [(scope.scope, each) for scope in after for each in scope.pending_models]),
+        "removals": _common(list(map(len, after.values()))) if after else None,
+        "removal": _removal(data, [(scope, each) for scope, models in after.items() for each in models]),
     }
 
 
@@ -532,8 +545,10 @@ class _WindowData(Struct, frozen=True):
         since: the snapshot after which it begins.
         report: every step.
         groups: by scope, its group; scopes without one are left out.
-        coverage: the scopes asked in the window, at its end; a scope that left the config is not among them.
-        before: by name, the scopes as they stood before the window; empty if no hold or failure is in it.
+        asked: the gateways of the scopes asked in the window, by scope, without those whose group is gone.
+        coverage: those of them that are held, failing or new at its end, or have pending removals.
+        before: by name, the scopes that were held or failing before the window, if any is in or after it.
+        keyless: the scopes without a key.
         missing_watched: by scope and beginning of a hold, the watched models that the held answers lacked;
             `missing_watched_before`, those of the answers before the window.
         pending: the watched models whose removal is pending, by scope and model; `pending_before`, those
@@ -546,8 +561,10 @@ class _WindowData(Struct, frozen=True):
     since: int
     report: Report
     groups: Mapping[str, str]
+    asked: Mapping[str, str]
     coverage: tuple[Coverage, ...]
     before: Mapping[str, Coverage]
+    keyless: frozenset[str]
     missing_watched: Mapping[tuple[str, str], tuple[str, ...]]
     missing_watched_before: Mapping[tuple[str, str], tuple[str, ...]]
     pending: Mapping[ScopeModel, Pending]
@@ -555,11 +572,6 @@ class _WindowData(Struct, frozen=True):
     removals: Mapping[ScopeModel, Removal]
     mutes: Mutes
     mutes_ended: Mutes
-
-    @property
-    def after(self) -> Mapping[str, Coverage]:
-        """The scopes at the end of the window, by name."""
-        return {scope.scope: scope for scope in self.coverage}
 
 
 def _mutes_ended(store: Store, window: Window) -> Mutes:
@@ -575,8 +587,12 @@ def _unmuted(pending: Mapping[ScopeModel, Pending], muted: Mutes) -> dict[ScopeM
 def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
     """Read a window that ends with a run."""
     report = build_report(store, window, watch)
-    asked = scopes_asked(store, window)
-    scopes = coverage(store, until=report.run.snapshot)
+    asked = gateways_asked(store, window)
+    lost = scopes_of_lost_groups(store, report.run.snapshot)
+    still_asked = {scope: gateway for scope, gateway in asked.items() if scope not in lost} if lost else asked
+    scopes = report.coverage
+    if len(asked) > sum(each.asked for each in report.scopes):  # an earlier run of the window asked more
+        scopes = exceptional_coverage(store, until=report.run.snapshot)
     open_holds = {
         (scope.scope, scope.state_since or ""): scope.recurrence for scope in scopes if scope.state == "held"
     }
@@ -584,7 +600,7 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
     holds |= {(each.scope, each.since): each.since for each in report.recoveries if each.state == "held"}
     rows_of_holds = holds | {hold: again.since for hold, again in open_holds.items() if again}
     has_problems = report.recoveries or any(scope.state in _PROBLEMS for scope in scopes)
-    before = coverage(store, until=window.since) if has_problems else ()
+    before = exceptional_coverage(store, until=window.since) if has_problems else ()
     muted, ended = mutes(store, report.run.started_at), _mutes_ended(store, window)
     pending = _unmuted(_pending_at(store, watch, asked, report.run.snapshot), muted)
     accepted = {each.scope for each in report.recoveries if each.accepted}
@@ -595,8 +611,10 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
         since=window.since,
         report=report,
         groups=scope_groups(store),
-        coverage=tuple(each for each in scopes if each.scope in asked and each.state != "retired"),
-        before={scope.scope: scope for scope in before},
+        asked=still_asked,
+        coverage=tuple(each for each in scopes if each.scope in still_asked),
+        keyless=keyless_scopes(store),
+        before={scope.scope: scope for scope in before if scope.state in _PROBLEMS},
         missing_watched=_missing_watched(store, holds, watch, until=report.run.snapshot),
         missing_watched_before=_missing_watched(store, rows_of_holds, watch, until=window.since),
         pending=pending,

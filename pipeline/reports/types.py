@@ -10,7 +10,7 @@ from msgspec import Struct
 from pipeline.core.prices import PriceChange
 from pipeline.core.times import shifted
 from pipeline.core.types import FieldChange, Kind, Severity
-from pipeline.history.types import Coverage, Event, Recovery, Run
+from pipeline.history.types import Coverage, Event, Recovery, Run, ScopeCounts
 from pipeline.store.recurrences import Recurrence
 
 FORMS = ("txt", "md", "html", "csv", "json")
@@ -92,8 +92,10 @@ class Report(Struct, frozen=True):
         run: the last run of the window.
         events: by time, then gateway, kind and model.
         recoveries: by time, then scope.
-        coverage: the scopes that the last run asked.
-        first_answers: the scopes whose first answer is in the window; they are in no file.
+        coverage: of the scopes that the last run asked, those that are held, failing or new, or have pending
+            removals.
+        first_answers: the scopes whose first answer is in the window.
+        scopes: the number of scopes that the last run asked, by gateway and state.
     """
 
     since: str | None
@@ -102,6 +104,7 @@ class Report(Struct, frozen=True):
     recoveries: tuple[Recovery, ...]
     coverage: tuple[Coverage, ...]
     first_answers: tuple[FirstAnswer, ...] = ()
+    scopes: tuple[ScopeCounts, ...] = ()
 
     @property
     def totals(self) -> dict[str, int]:
@@ -338,7 +341,10 @@ class Summary(Struct, frozen=True):
         resolved: those that ended in the window and whose beginning was severe enough to be reported.
         first_answers: empty if the filter selects models or owners.
         pending: by scope, the models whose removal is pending at the end of the window.
-        coverage: the scopes asked in the window that the filter selects, as they stand at its end.
+        coverage: of the scopes asked in the window that the filter selects, those that are held, failing or
+            new at its end, or have pending removals.
+        scopes: the number of scopes asked in the window that the filter selects, by gateway and state.
+        keyless: the scopes without a key, asked or not.
         days: the last four weeks, or all days since the first run, oldest first, without gaps.
         shutdowns: those within the next 90 days, and those that passed lately, by day.
         events: every step, as in CSV and JSON; `recoveries` likewise.
@@ -357,16 +363,31 @@ class Summary(Struct, frozen=True):
     shutdowns: tuple[Shutdown, ...] = ()
     events: tuple[Event, ...] = ()
     recoveries: tuple[Recovery, ...] = ()
+    scopes: tuple[ScopeCounts, ...] = ()
+    keyless: frozenset[str] = frozenset()
 
     @property
     def report(self) -> Report:
         """The same content step by step."""
-        return Report(self.since, self.run, self.events, self.recoveries, self.coverage)
+        return Report(
+            since=self.since,
+            run=self.run,
+            events=self.events,
+            recoveries=self.recoveries,
+            coverage=self.coverage,
+            first_answers=self.first_answers,
+            scopes=self.scopes,
+        )
+
+    @property
+    def asked(self) -> int:
+        """The number of scopes that were asked."""
+        return sum(each.asked for each in self.scopes)
 
     @property
     def answered(self) -> int:
         """The number of scopes that answered; held answers count."""
-        return sum(scope.state in ("ok", "held") for scope in self.coverage)
+        return sum(each.ok + each.held for each in self.scopes)
 
     @property
     def listed(self) -> tuple[NetChange, ...]:

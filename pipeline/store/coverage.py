@@ -80,6 +80,26 @@ class Coverage(Struct, frozen=True):
         return self.recurrence is not None and (self.recurrence.lasts_since or 0) > snapshot
 
 
+def _last_asked(scope: str, until: str) -> str:
+    """Return SQL: the last run that asked a scope, up to another.
+
+    Most scopes are asked by every run of their site, so that run is tried first: a scope may be in
+    thousands of sets.
+
+    Args:
+        scope: the alias of its row in `scopes`.
+        until: an expression for the id of a run.
+    """
+    return f"""coalesce((
+        select near.id from snapshots as near
+        where near.id = (select max(id) from snapshots where id <= {until} and site is {scope}.site)
+        and exists (select 1 from coverage_scopes
+                    where coverage_scopes.coverage = near.covered and coverage_scopes.scope = {scope}.id)), (
+        select max((select max(covering.id) from snapshots as covering
+                    where covering.covered = coverage_scopes.coverage and covering.id <= {until}))
+        from coverage_scopes where coverage_scopes.scope = {scope}.id))"""  # noqa: S608 - our own words
+
+
 def coverage(
     store: Store, *, until: int | None = None, asked_only: bool = False, only: Iterable[str] | None = None
 ) -> tuple[Coverage, ...]:
@@ -139,48 +159,87 @@ class ScopeCounts(Struct, frozen=True):
         return self.ok + self.held + self.failed + self.new
 
 
-def count_scopes(
-    store: Store, exceptional: Iterable[Coverage], *, until: int | None = None
-) -> tuple[ScopeCounts, ...]:
-    """Return the number of scopes in each state, by gateway.
+def count_scopes(store: Store, exceptional: Iterable[Coverage], *, until: int) -> tuple[ScopeCounts, ...]:
+    """Return the number of scopes that a run asked, by gateway and their state after it.
 
     Args:
         store: an open database.
-        exceptional: what `exceptional_coverage` returns for the same run.
-        until: the snapshot of a run, for the scopes that it asked; None for all scopes, as they are now.
+        exceptional: what `exceptional_coverage` returns for this run.
+        until: its snapshot.
     """
-    if until is None:
-        sql = """
-            select gateways.name, sum(scopes.asked), count(*) - sum(scopes.asked) from scopes
-            join gateways on gateways.id = scopes.gateway group by scopes.gateway
+    rows = store.stream(
         """
-    else:
-        sql = """
-            select gateways.name, count(*), 0 from coverage_scopes
-            join scopes on scopes.id = coverage_scopes.scope
-            join gateways on gateways.id = scopes.gateway
-            where coverage_scopes.coverage = (select covered from snapshots where id = :until)
-            group by scopes.gateway
-        """
-    rows = list(store.stream(sql, {"until": until}))
-    return scope_counts(
-        {gateway: asked for gateway, asked, _ in rows},
-        exceptional,
-        retired={gateway: retired for gateway, _, retired in rows},
+        select gateways.name, count(*) from coverage_scopes
+        join scopes on scopes.id = coverage_scopes.scope
+        join gateways on gateways.id = scopes.gateway
+        where coverage_scopes.coverage = (select covered from snapshots where id = :until)
+        group by scopes.gateway
+        """,
+        {"until": until},
     )
+    return scope_counts(dict(rows), exceptional)
 
 
-def scope_counts(
-    asked: Mapping[str, int], exceptional: Iterable[Coverage], *, retired: Mapping[str, int] | None = None
-) -> tuple[ScopeCounts, ...]:
-    """Return the number of scopes in each state, by gateway; the arguments too have numbers by gateway."""
+def scope_counts(asked: Mapping[str, int], exceptional: Iterable[Coverage]) -> tuple[ScopeCounts, ...]:
+    """Return the number of scopes in each state, by gateway; `asked` has their number by gateway."""
     states = Counter((each.gateway, each.state) for each in exceptional)
     found = []
     for gateway in sorted(asked):
         held, failed, new = (states[gateway, state] for state in ("held", "failed", "new"))
-        ok = asked[gateway] - held - failed - new
-        found.append(ScopeCounts(gateway, ok, held, failed, new, (retired or {}).get(gateway, 0)))
+        found.append(ScopeCounts(gateway, asked[gateway] - held - failed - new, held, failed, new))
     return tuple(found)
+
+
+def count_scopes_now(store: Store) -> tuple[ScopeCounts, ...]:
+    """Return the number of all scopes, by gateway and their present state."""
+    states: dict[str, dict[str, int]] = {}
+    for gateway, state, number in store.stream(_COUNTS_NOW):
+        states.setdefault(gateway, {})[state] = number
+    return tuple(ScopeCounts(gateway, **numbers) for gateway, numbers in sorted(states.items()))
+
+
+_COUNTS_NOW = f"""
+select gateways.name, case when not scopes.asked then 'retired'
+                           when sightings.outcome in {PROBLEMS} then sightings.outcome
+                           when scopes.listing is null then 'new' else 'ok' end as state, count(*)
+from scopes join gateways on gateways.id = scopes.gateway
+left join sightings on sightings.id = scopes.sighting
+group by scopes.gateway, state
+"""  # noqa: S608 - constants only
+
+
+def count_failures(store: Store) -> dict[str, int]:
+    """Return the number of scopes that fail now, by the class of the error."""
+    rows = store.stream(
+        """
+        select sightings.error_class, count(*) from scopes
+        join sightings on sightings.id = scopes.sighting
+        where scopes.asked and sightings.outcome = 'failed' group by sightings.error_class
+        """
+    )
+    return dict(rows)
+
+
+def retired_scopes(store: Store, most: int) -> tuple[str, ...]:
+    """Return the first names of the scopes that are no longer asked; at most `most`."""
+    rows = store.stream("select name from scopes where not asked order by name limit :most", {"most": most})
+    return tuple(name for (name,) in rows)
+
+
+def unasked_scopes(store: Store, run: int) -> Iterator[tuple[str, str, str]]:
+    """Yield the scopes that a run did not ask, by name: the gateway, the name, and when they were asked last.
+
+    Scopes that were never asked, are asked no longer, or are of other sites are left out.
+    """
+    yield from store.stream(_UNASKED, {"until": run})
+
+
+_UNASKED = f"""
+select gateways.name, scopes.name, snapshots.started_at from scopes
+join gateways on gateways.id = scopes.gateway
+join snapshots on snapshots.id = {_last_asked("scopes", ":until")}
+where scopes.asked and scopes.site is null and snapshots.id < :until order by scopes.name
+"""  # noqa: S608 - constants only
 
 
 def _pending_models(store: Store, until: int) -> dict[str, list[str]]:
@@ -204,11 +263,22 @@ def _read(
     if pending is None and until is not None and not is_newest(store, until):
         pending = _pending_models(store, until)
     parameters = {"until": until, "asked_only": asked_only, "chosen": json.dumps(sorted(chosen))}
-    for values in store.stream(_COVERAGE.replace(_ALL, which), parameters):
-        row: dict[str, Any] = dict(zip(_COLUMNS, values, strict=True))
-        if pending is not None:
-            row["pending_models"] = json.dumps(pending.get(row["scope"], []))
-        yield _coverage(_with_recurrence(store, row))
+    shared: dict[Any, Any] = {}
+    for scope, key, missing, unsteady_by, *values in store.stream(_COVERAGE.replace(_ALL, which), parameters):
+        # Thousands of scopes have the same texts.
+        row = dict(zip(_COLUMNS, [shared.setdefault(value, value) for value in values], strict=True))
+        names = json.loads(missing) if pending is None else pending.get(scope, [])
+        if names and row["listed_groups"] is not None:
+            names = [f"group {name.removeprefix(GROUP_PREFIX)}" for name in names]
+        row["urgent"], row["hold"] = bool(row["urgent"]), _hold_kind(row["hold"])
+        yield Coverage(
+            scope=scope,
+            key=key,
+            pending_removals=len(names),
+            pending_models=shared.setdefault(models := tuple(sorted(names)), models),
+            recurrence=None if unsteady_by is None else recurrence(store, unsteady_by),
+            **row,
+        )
 
 
 def _with_recurrence(store: Store, row: dict[str, Any]) -> dict[str, Any]:
@@ -222,14 +292,6 @@ def _hold_kind(word: str | None) -> str | None:
     return HoldKind.ALTERNATING if word == HoldKind.CURRENT else word
 
 
-def _coverage(row: dict[str, Any]) -> Coverage:
-    pending = tuple(sorted(json.loads(row["pending_models"])))
-    if row["listed_groups"] is not None:
-        pending = tuple(f"group {name.removeprefix(GROUP_PREFIX)}" for name in pending)
-    given = {"urgent": bool(row["urgent"]), "pending_models": pending, "pending_removals": len(pending)}
-    return Coverage(**row | given | {"hold": _hold_kind(row["hold"])})
-
-
 _URGENT_SIGHTING = URGENT_SIGHTING.replace("scopes.id", "current.id").strip()
 
 _CHOSEN = "in (select value from json_each(:chosen))"
@@ -238,31 +300,11 @@ _ALL, _NAMED, _WITH_ID = "where true", f"where scopes.name {_CHOSEN}", f"where s
 """SQL: which scopes are read."""
 
 
-def _last_asked(scope: str, until: str) -> str:
-    """Return SQL: the last run that asked a scope, up to another.
-
-    Most scopes are asked by every run of their site, so that run is tried first: a scope may be in
-    thousands of sets.
-
-    Args:
-        scope: the alias of its row in `scopes`.
-        until: an expression for the id of a run.
-    """
-    return f"""coalesce((
-        select near.id from snapshots as near
-        where near.id = (select max(id) from snapshots where id <= {until} and site is {scope}.site)
-        and exists (select 1 from coverage_scopes
-                    where coverage_scopes.coverage = near.covered and coverage_scopes.scope = {scope}.id)), (
-        select max((select max(covering.id) from snapshots as covering
-                    where covering.covered = coverage_scopes.coverage and covering.id <= {until}))
-        from coverage_scopes where coverage_scopes.scope = {scope}.id))"""  # noqa: S608 - our own words
-
-
 _COLUMNS = (
-    *("scope", "gateway", "group", "auth", "key", "state", "state_since", "models", "listed_groups"),
-    *("held_models", "pending_models", "last_asked", "last_answered", "error_class", "message", "cure"),
-    *("hold", "urgent", "began", "unsteady_by"),
+    *("gateway", "group", "auth", "state", "state_since", "models", "listed_groups", "held_models"),
+    *("last_asked", "last_answered", "error_class", "message", "cure", "hold", "urgent", "began"),
 )
+"""The columns of the statement after the first four."""
 
 _COVERAGE = f"""
 with point as (select coalesce(:until, (select max(id) from snapshots)) as until),
@@ -277,14 +319,7 @@ current as (
     ) as listing_then, {_last_asked("scopes", "point.until")} as last_run
     from scopes, point where true
 )
-select current.name, gateways.name, current.group_name, current.auth, current.key_hint,
-       case when :until is null and not current.asked_now then 'retired'
-            when last.outcome in {PROBLEMS} or last.outcome = 'retired' then last.outcome
-            when current.listing_then is null then 'new' else 'ok' end,
-       case when last.outcome in {PROBLEMS} then began.started_at end,
-       iif(current.lists_groups, null, listings.size),
-       iif(current.lists_groups, listings.size, null),
-       case when last.outcome = 'held' then coalesce(last.shortened_from, held.size) end,
+select current.name, current.key_hint,
        (select json_group_array(distinct models.name) from missing
         join changes on changes.transition = missing.transition and changes.kind = 'removed'
         join models on models.id = changes.model
@@ -293,6 +328,15 @@ select current.name, gateways.name, current.group_name, current.auth, current.ke
             select records.model from listing_records join records on records.id = listing_records.record
             where listing_records.listing = current.listing)
        ),
+       iif(last.outcome in {PROBLEMS} and last.flap_level >= {UNSTEADY}, last.id, null),
+       gateways.name, current.group_name, current.auth,
+       case when :until is null and not current.asked_now then 'retired'
+            when last.outcome in {PROBLEMS} or last.outcome = 'retired' then last.outcome
+            when current.listing_then is null then 'new' else 'ok' end,
+       case when last.outcome in {PROBLEMS} then began.started_at end,
+       iif(current.lists_groups, null, listings.size),
+       iif(current.lists_groups, listings.size, null),
+       case when last.outcome = 'held' then coalesce(last.shortened_from, held.size) end,
        asked.started_at,
        case when last.outcome = 'failed'
             then (select snapshots.started_at from snapshots
@@ -308,8 +352,7 @@ select current.name, gateways.name, current.group_name, current.auth, current.ke
        case last.outcome when 'failed' then began.id when 'held' then (
             select min(same.snapshot) from sightings as same
             where same.scope = current.id and same.snapshot between began.id and last.snapshot
-            and same.outcome = 'held' and {kind_of("same")} = {kind_of("last")}) end,
-       iif(last.outcome in {PROBLEMS} and last.flap_level >= {UNSTEADY}, last.id, null)
+            and same.outcome = 'held' and {kind_of("same")} = {kind_of("last")}) end
 from current
 join gateways on gateways.id = current.gateway
 left join sightings as last on last.id = current.last_sighting
@@ -484,10 +527,17 @@ def has_news(store: Store, window: Window) -> bool:
 
 def scopes_asked(store: Store, window: Window) -> frozenset[str]:
     """Return the names of the scopes asked by the runs of a window, and by the last run before its end."""
+    return frozenset(gateways_asked(store, window))
+
+
+def gateways_asked(store: Store, window: Window) -> dict[str, str]:
+    """Return the gateways of these scopes, by the names of the scopes."""
     # `accept` writes a run that asks no scope.
-    rows = store.rows(
+    rows = store.stream(
         f"""
-        select distinct scopes.name from coverage_scopes join scopes on scopes.id = coverage_scopes.scope
+        select distinct scopes.name, gateways.name from coverage_scopes
+        join scopes on scopes.id = coverage_scopes.scope
+        join gateways on gateways.id = scopes.gateway
         where coverage_scopes.coverage in (
             select snapshots.covered from snapshots
             where snapshots.id > :since and snapshots.id <= :until and {IN_TIME}
@@ -499,7 +549,21 @@ def scopes_asked(store: Store, window: Window) -> frozenset[str]:
         """,  # noqa: S608 - constants only
         asdict(window),
     )
-    return frozenset(row["name"] for row in rows)
+    return dict(rows)
+
+
+def scopes_of_lost_groups(store: Store, until: int) -> frozenset[str]:
+    """Return the scopes whose group was gone after a run, by its snapshot."""
+    rows = store.stream(
+        """
+        select scopes.name from sightings as last join scopes on scopes.id = last.scope
+        where last.outcome = 'retired' and last.snapshot <= :until and not exists (
+            select 1 from sightings as later where later.scope = last.scope and later.id > last.id
+            and later.snapshot <= :until)
+        """,
+        {"until": until},
+    )
+    return frozenset(name for (name,) in rows)
 
 
 def first_answers(store: Store, window: Window) -> tuple[tuple[str, str, int, bool], ...]:

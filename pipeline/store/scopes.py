@@ -72,6 +72,11 @@ def scope_groups(store: Store) -> dict[str, str]:
     return {row["name"]: row["group_name"] for row in rows}
 
 
+def keyless_scopes(store: Store) -> frozenset[str]:
+    """Return the names of the scopes that ask without a key."""
+    return frozenset(name for (name,) in store.stream("select name from scopes where auth <> 'key'"))
+
+
 def snapshot_times(store: Store, scope: str) -> frozenset[str]:
     """Return the times (ISO 8601 UTC) of all snapshots that covered a scope or have a sighting of it."""
     rows = store.rows(

@@ -218,7 +218,7 @@ def test_models_are_a_table(history):
 
 
 def test_scopes_have_credential_size_state_and_error(history):
-    found = {row["scope"]: valid(row, "coverage") for row in history.quick("scopes", "--json").json()}
+    found = {row["scope"]: valid(row, "scope_state") for row in history.quick("scopes", "--json").json()}
     assert {name: (row["auth"], row["key"], row["models"], row["state"]) for name, row in found.items()} == {
         "one/prod": ("key", "env:PROD", 3, "ok"),
         "one/public": ("anonymous", None, 3, "held"),
@@ -274,11 +274,12 @@ def test_status_of_a_single_scope_is_in_the_singular(tmp_path):
 
 def test_the_json_of_status_has_run_unsent_reports_and_coverage(history):
     value = history.quick("status", "--json").json()
-    names = {"run", "reports_waiting", "reports_refused", "coverage", "unsteady", "mutes", "sites"}
-    assert set(value) == names
+    names = {"run", "reports_waiting", "reports_refused", "scopes", "coverage", "mutes", "sites"}
+    assert set(value) == {*names, "unsteady", "unsteady_count"}
     assert valid(value["run"], "run")["status"] == "partial"
     assert (value["reports_waiting"], value["unsteady"]) == (0, [])
-    assert len([valid(row, "coverage") for row in value["coverage"]]) == 3
+    assert sum(valid(row, "coverage")["scope_count"] for row in value["coverage"]) < 3
+    assert (value["scopes"]["asked"], value["scopes"]["retired"]) == (3, 0)
 
 
 @pytest.mark.parametrize("command", READING)

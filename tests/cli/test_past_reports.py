@@ -119,5 +119,6 @@ def test_a_key_that_gets_its_own_list_again_is_reported_with_size_and_duration(
         shown = job.quick("report", "--as", "txt", at=iso(at + timedelta(hours=1))).stdout.split()
     expected = "local/batch, local/prod: get their own lists again (10 models), after 1.2 days"
     assert expected in " ".join(shown)
-    (end, _) = job.latest()["recoveries"]
+    (end,) = job.latest()["recoveries"]
+    assert end["scopes"] == ["local/batch", "local/prod"]
     assert (end["hold"], end["models"], end["models_before"]) == ("anonymous", 10, 10)

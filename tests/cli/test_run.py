@@ -70,7 +70,7 @@ def valid_change(change):
 def state(job):
     """Return the coverage of each scope."""
     coverage = job.quick("scopes", "--json").json()
-    return {row["scope"][6:]: row for row in coverage if valid(row, "coverage")}
+    return {row["scope"][6:]: row for row in coverage if valid(row, "scope_state")}
 
 
 def snapshots(job):
@@ -89,10 +89,11 @@ def test_the_first_run_reports_the_coverage_and_no_change(job):
     report = job.latest()
     assert report["window"] == {"since": None, "until": hour(6)}
     assert report["changes"] == []
-    assert [(row["scope"], row["models"], row["state"]) for row in report["coverage"]] == [
-        ("local/prod", 5, "ok"),
-        ("local/public", 4, "ok"),
-        ("local/test", 4, "ok"),
+    assert report["coverage"] == []
+    assert (report["scopes"]["asked"], report["scopes"]["ok"]) == (3, 3)
+    assert [(row["models"], row["scopes"]) for row in report["first_answers"]] == [
+        (5, ["local/prod"]),
+        (4, ["local/public", "local/test"]),
     ]
 
 
@@ -121,10 +122,10 @@ def test_a_change_is_exactly_these_rows(gateway, job):
     assert ",".join(COLUMNS).startswith("at,kind,gateway,model,field,before,after,class,scopes,groups,since,")
     assert job.written()["20260501T070000Z.csv"].decode().split("\r\n") == [
         ",".join(COLUMNS),
-        f"{hour(7)},added,local,new/model:free,,,,,local/prod,vip,,,,notable,,,,,,,,,",
-        f"{beta},context_length,8000,16000,limits,{everyone},,,,,,,,,",
-        f"{beta},pricing.input,0.5,0.25,price,{everyone},0.5,0.25,,,,0.5,0.25,USD,1M tokens",
-        f"{beta},pricing.output,,2,price,{everyone},,2,,,,,2,USD,1M tokens",
+        f"{hour(7)},added,local,new/model:free,,,,,local/prod,vip,,,,notable,,,,,,,,,,1,1",
+        f"{beta},context_length,8000,16000,limits,{everyone},,,,,,,,,,3,2",
+        f"{beta},pricing.input,0.5,0.25,price,{everyone},0.5,0.25,,,,0.5,0.25,USD,1M tokens,3,2",
+        f"{beta},pricing.output,,2,price,{everyone},,2,,,,,2,USD,1M tokens,3,2",
         "",
     ]
 
@@ -337,7 +338,6 @@ def test_a_scope_that_recovers_reports_the_changes_since_it_failed(gateway, job)
     assert job.latest()["recoveries"] == [
         {
             "at": hour(8),
-            "scope": "local/prod",
             "gateway": "local",
             "state": "failed",
             "accepted": False,
@@ -348,6 +348,9 @@ def test_a_scope_that_recovers_reports_the_changes_since_it_failed(gateway, job)
             "models": 6,
             "models_before": 5,
             "hold": None,
+            "scope_count": 1,
+            "scopes": ["local/prod"],
+            "variants": 1,
         }
     ]
     assert changes(job) == [
@@ -698,7 +701,7 @@ def test_a_report_is_written_when_a_scope_starts_to_fail_and_when_it_recovers(ga
     alone.quick("run", at=hour(8))
     gateway.heals()
     alone.quick("run", at=hour(9))
-    assert alone.latest()["coverage"][0]["state"] == "ok"
+    assert (alone.latest()["coverage"], alone.latest()["scopes"]["ok"]) == ([], 1)
     assert [name[9:11] for name in alone.written() if name.endswith(".csv")] == ["06", "07", "09"]
 
 
@@ -867,7 +870,7 @@ def test_with_scope_others_are_neither_asked_nor_covered(gateway, job):
     gateway.offers("new", to=("default", "vip"))
     assert job.quick("run", "--scope", "*/prod", "--scope", "local/pub*", at=hour(7)).code == 0
     assert changes(job) == [("07", "added", "new", ["prod", "public"])]
-    assert [row["scope"] for row in job.latest()["coverage"]] == ["local/prod", "local/public"]
+    assert job.latest()["scopes"]["asked"] == 2
     assert "local/test: not asked since 2026-05-01 06:00" in job.quick("status").stdout
 
 
@@ -893,7 +896,7 @@ def test_a_scope_that_leaves_the_config_is_retired_and_keeps_its_history(gateway
     job.configure("")
     job.asks(gateway.url, scopes={"public": ""})
     assert job.quick("run", at=hour(7)).code == 0
-    assert [row["scope"] for row in valid(history_of(job))["coverage"]] == ["local/public"]
+    assert valid(history_of(job))["scopes"]["asked"] == 1
     assert {name: of_it["state"] for name, of_it in state(job).items()} == {
         "prod": "retired",
         "test": "retired",

@@ -222,7 +222,8 @@ def test_the_readme_names_every_setting_with_its_default():
     cell = r'^\| `(\w+)`(?: •)? \| (?:`\w+ = )?"?([\d.]+[mhd]?)"?`? \|'
     shown = dict(re.findall(cell, text, re.MULTILINE))
     real = {name: getattr(kind(), name) for kind in (Limits, Thresholds) for name in kind.__slots__}
-    assert {name: _number(value) for name, value in shown.items()} == {**real, "deadline": 600.0}
+    real |= {"deadline": 600.0, "keep_reports": 90 * 86_400.0}
+    assert {name: _number(value) for name, value in shown.items()} == real
 
 
 def test_init_writes_a_valid_config_and_overwrites_none(tmp_path):

@@ -18,15 +18,17 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from support.configs import TOKEN
 from support.e2e import Done, Job, Reply, Scripted, ended, listed
+from support.fakes import Script, record_run, scope
 
 import pipeline
 from pipeline.core.text import printable
 from pipeline.core.types import Secret
-from pipeline.delivery.monitoring import Monitor
+from pipeline.delivery.monitoring import Monitor, run_health
 from pipeline.delivery.prometheus import metrics_text
 from pipeline.delivery.types import Ping, RunHealth
-from pipeline.errors import ConfigError, Locked, QuestionError, StoreError
-from pipeline.history.types import Coverage, Run
+from pipeline.errors import ConfigError, Locked, QuestionError, Refused, StoreError
+from pipeline.gateways.types import ScopeResult
+from pipeline.history.types import Coverage, Run, ScopeCounts
 from pipeline.store import Store, lock
 
 
@@ -441,6 +443,9 @@ def test_the_metrics_have_each_scope_kind_of_change_and_failure(world):
         ("scopes", "failed"): 1,
         ("scopes", "new"): 0,
         ("scopes", "retired"): 0,
+        **{("gateway_scopes", "local", state): 0 for state in ("held", "new", "retired")},
+        ("gateway_scopes", "local", "ok"): 1,
+        ("gateway_scopes", "local", "failed"): 1,
         ("failures", "Unreachable"): 1,
         ("failures", "Throttled"): 0,
         ("failures", "Refused"): 0,
@@ -562,7 +567,7 @@ def health(**labels):
         last_answered="2026-05-01T06:00:00Z",
     )
     run = Run(1, hour(6), hour(7), "done", 1, 1, 0, 0, 0)
-    return RunHealth(0, run, hour(7), {"added": 0}, (coverage,), 0)
+    return RunHealth(0, run, hour(7), {"added": 0}, (coverage,), (ScopeCounts("one", ok=1),), {}, 0)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -573,6 +578,16 @@ def test_label_values_are_escaped(group, name):
         assert samples(content)["models", "one", "one/a", printable(each)] == 3
         assert samples(content)["run_duration_seconds",] == 3600
         assert len(content.splitlines()) == len(metrics_text(health()).splitlines())
+
+
+def test_more_than_a_thousand_scopes_are_only_counted(script: Script) -> None:
+    scopes = [scope(f"acme/s{number:04d}") for number in range(1001)]
+    refused = ScopeResult(Refused("no such key", status=401))
+    record_run(script.store, scopes, {each.name: refused for each in scopes})
+    found = samples(metrics_text(run_health(script.store, 4)))
+    assert found["gateway_scopes", "acme", "failed"] == found["failures", "Refused"] == 1001
+    assert not [key for key in found if key[0] in ("up", "held", "models", "last_answer_timestamp")]
+    assert len(found) < 30
 
 
 def test_a_run_without_monitoring_imports_none_of_its_modules(world):

@@ -51,6 +51,8 @@ def test_the_columns_keep_their_order():
         "after_price",
         "currency",
         "unit",
+        "scope_count",
+        "group_count",
     )
     assert as_csv(()) == ",".join(COLUMNS) + "\r\n"
 
@@ -342,8 +344,9 @@ SPOILED = {
     "an unknown class": lambda report: report["changes"][1]["fields"][0].update({"class": "money"}),
     "a return without its duration": lambda report: report["changes"][2].update(away_seconds=None),
     "an addition with a beginning": lambda report: report["changes"][3].update(since=BEFORE),
-    "a key in plain": lambda report: report["coverage"][0].update(key="sk-0123456789"),
-    "an unknown way to authenticate": lambda report: report["coverage"][0].update(auth="magic"),
+    "a key": lambda report: report["coverage"][0].update(key="env:PROD"),
+    "problems of no scope": lambda report: report["coverage"][0].update(scope_count=0),
+    "an unknown state": lambda report: report["scopes"].update(odd=1),
     "healthy, with an error": lambda report: report["coverage"][0].update(
         error={"class": "Refused", "message": "no"}
     ),

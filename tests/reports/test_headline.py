@@ -40,7 +40,7 @@ def subject(*news: NetChange | Incident) -> str:
         (replace(HELD, hold="anonymous", missing_watched=()), "key gets the anonymous list (acme/prod)"),
         (
             replace(HELD, hold="anonymous", scopes=("acme/a", "acme/b")),
-            "keys get the anonymous list (acme, 2 scopes)",
+            "keys get the anonymous list (acme, 2 keys)",
         ),
         (
             replace(HELD, hold="incomplete"),

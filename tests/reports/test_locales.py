@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from msgspec.structs import replace
 from support import ROOT
-from support.summaries import AT, CALM, COVERAGE, FULL, INCIDENTS, SOME
+from support.summaries import ALL_FAILED, AT, CALM, COVERAGE, FULL, INCIDENTS, SOME
 
 from pipeline.core.price_conditions import OTHER_UNITS
 from pipeline.core.types import FieldChange, Kind, Severity
@@ -167,7 +167,7 @@ def everything() -> list[Summary]:
         replace(FULL, changes=(), incidents=()),
         replace(FULL, changes=FULL.changes[-7:], incidents=(), resolved=(), first_answers=()),
         replace(CALM, first_answers=(FirstAnswer("aihubmix", ("aihubmix/prod",), 57),)),
-        replace(CALM, coverage=tuple(replace(scope, state="failed") for scope in CALM.coverage)),
+        ALL_FAILED,
     ]
 
 

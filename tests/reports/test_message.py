@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from support.e2e import valid
 from support.renderings import GOLDEN, message_of, rendered, renderings
 from support.summaries import (
+    ALL_FAILED,
     AT,
     BEFORE,
     BREAKING,
@@ -48,21 +49,19 @@ def test_every_golden_file_is_rendered() -> None:
     assert {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*.*")} == set(renderings())
 
 
-ALL_FAILED = replace(CALM, coverage=tuple(replace(each, state="failed") for each in CALM.coverage))
-
 HELD = (replace(INCIDENTS[1], new=False),)
 
 SUBJECTS = [
     (FULL, "urgent: heron-2 removed (aihubmix, 12 keys), +2 price increases and 59 more"),
     (
         replace(CALM, changes=(URGENT[0], BREAKING[0], BREAKING[2], NOTABLE[2]), resolved=FULL.resolved),
-        "urgent: heron-2 removed (aihubmix, 12 scopes), +3 removed and 33 more",
+        "urgent: heron-2 removed (aihubmix, 12 keys), +3 removed and 33 more",
     ),
     (
         replace(CALM, changes=(URGENT[0], BREAKING[0])),
-        "urgent: heron-2 removed (aihubmix, 12 scopes), +3 removed",
+        "urgent: heron-2 removed (aihubmix, 12 keys), +3 removed",
     ),
-    (replace(CALM, changes=URGENT[:1]), "urgent: heron-2 removed (aihubmix, 12 scopes)"),
+    (replace(CALM, changes=URGENT[:1]), "urgent: heron-2 removed (aihubmix, 12 keys)"),
     (replace(CALM, changes=NOTABLE[2:3]), "29 returned · aihubmix"),
     (only(BREAKING[0], URGENT[1]), "wren-large: price increase (aihubmix, 2 keys), +3 removed"),
     (replace(CALM, changes=(BREAKING[0], BREAKING[2])), "3 removed, 1 price increase · 2 gateways"),
@@ -161,7 +160,7 @@ def test_the_window_repeats_no_date(since: str | None, window: str) -> None:
 def test_the_coverage_is_in_every_report(summary: Summary, language: str) -> None:
     last = message_of(summary, language).text.split("== ")[-1]
     assert str(summary.answered) in last
-    assert str(len(summary.coverage)) in last
+    assert str(summary.asked) in last
 
 
 def test_changes_below_the_severity_are_only_counted() -> None:

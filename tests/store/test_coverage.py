@@ -13,7 +13,9 @@ from pipeline.core.types import Anonymous, Thresholds
 from pipeline.errors import Throttled
 from pipeline.store import Store
 from pipeline.store.coverage import (
+    count_failures,
     count_scopes,
+    count_scopes_now,
     coverage,
     exceptional_coverage,
     recoveries,
@@ -102,7 +104,7 @@ def test_the_exceptional_scopes_and_the_numbers_agree_with_the_states_of_all(his
             found = exceptional_coverage(store, until=until, asked_only=until is not None)
             assert list(found) == [each for each in asked if each.state != "ok" or each.pending_removals]
             states = Counter((each.gateway, each.state) for each in asked)
-            counts = count_scopes(store, found, until=until)
+            counts = count_scopes_now(store) if until is None else count_scopes(store, found, until=until)
             assert {
                 (each.gateway, state): getattr(each, state)
                 for each in counts
@@ -112,3 +114,5 @@ def test_the_exceptional_scopes_and_the_numbers_agree_with_the_states_of_all(his
             names = [each.scope for each in every[::2]]
             assert coverage(store, until=until, only=names) == every[::2]
         assert tuple(stream_coverage(store)) == coverage(store)
+        failing = (each for each in coverage(store) if each.state == "failed")
+        assert count_failures(store) == Counter(each.error_class for each in failing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from pipeline.core.types import FieldChange, Kind
-from pipeline.history.types import Coverage, Event, Recovery, Run
+from pipeline.history.types import Coverage, Event, Recovery, Run, ScopeCounts
 from pipeline.reports.types import Report
 
 AT, BEFORE = "2026-05-02T06:00:00Z", "2026-05-01T06:00:00Z"
@@ -104,4 +104,11 @@ RECOVERY = Recovery(
     urgent=True,
 )
 RUN = Run(2, AT, AT, "partial", 3, 2, 1, 1, 1)
-REPORT = Report(BEFORE, RUN, EVENTS, (RECOVERY,), (HEALTHY, HELD, FAILED))
+REPORT = Report(
+    BEFORE,
+    RUN,
+    EVENTS,
+    (RECOVERY,),
+    (HEALTHY, HELD, FAILED),
+    scopes=(ScopeCounts("one", ok=1, held=1, failed=1),),
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -9,7 +11,7 @@ from msgspec.structs import replace
 
 from pipeline.core.prices import UNIT_1M, UNIT_CALL, PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
-from pipeline.history.types import Coverage, Event, Recovery, Run
+from pipeline.history.types import Coverage, Event, Recovery, Run, ScopeCounts
 from pipeline.reports.types import (
     DayCounts,
     FirstAnswer,
@@ -19,6 +21,7 @@ from pipeline.reports.types import (
     Shutdown,
     Summary,
 )
+from pipeline.store.coverage import scope_counts
 
 BEFORE, AT = "2026-11-23T06:00:00Z", "2026-11-24T06:00:00Z"
 NIGHT = "2026-11-23T22:00:00Z"
@@ -43,6 +46,15 @@ def _resolved(state: str, scope: str, seconds: int, *, accepted: bool = False) -
         Severity.NOTABLE, state, scope.partition("/")[0], (scope,), accepted, NIGHT, AT, seconds
     )
 
+
+def counted(coverage: Iterable[Coverage]) -> tuple[ScopeCounts, ...]:
+    """Return the number of scopes in each state, by gateway."""
+    coverage = tuple(coverage)
+    return scope_counts(Counter(each.gateway for each in coverage), coverage)
+
+
+KEYLESS = frozenset({"lark-proxy/public", "teal/public"})
+"""The scopes without a key."""
 
 URGENT = (
     NetChange(
@@ -336,6 +348,7 @@ RECOVERIES = tuple(
     )
     for scope in ("aihubmix/prod", "lark-proxy/public")
 )
+SCOPES = counted(COVERAGE)
 SHUTDOWNS = (
     Shutdown("2026-11-20", -4, "aihubmix", "snipe-1", FEW),
     Shutdown("2026-11-24", 0, "lark-proxy", "ruff-old", ("lark-proxy/public",)),
@@ -358,22 +371,29 @@ FULL = Summary(
         ("aihubmix/staging", ("lyra-3", "lyra-3-mini")),
         ("lark-proxy/public", ("wren-2",)),
     ),
-    coverage=COVERAGE,
+    coverage=tuple(each for each in COVERAGE if each.state != "ok"),
     days=DAYS,
     shutdowns=SHUTDOWNS,
     events=EVENTS,
     recoveries=RECOVERIES,
+    scopes=SCOPES,
+    keyless=KEYLESS,
 )
 """A report with everything."""
 
 HEALTHY = tuple(
     _healthy(f"aihubmix/{name}", None) for name in ("batch", "prod", "public", "staging", "trial")
 )
-CALM = Summary(BEFORE, replace(RUN, status="done", scopes=5, answered=5), coverage=HEALTHY, days=DAYS)
+CALM = Summary(BEFORE, replace(RUN, status="done", scopes=5, answered=5), days=DAYS, scopes=counted(HEALTHY))
 """A report without news."""
 
-SOME = replace(CALM, coverage=(*HEALTHY[:4], replace(HEALTHY[4], state="failed", state_since=NIGHT)))
+FAILED = replace(HEALTHY[4], state="failed", state_since=NIGHT)
+SOME = replace(CALM, coverage=(FAILED,), scopes=counted((*HEALTHY[:4], FAILED)))
 """A report without news, in which one scope failed."""
+
+_FAILING = tuple(replace(each, state="failed") for each in HEALTHY)
+ALL_FAILED = replace(CALM, coverage=_FAILING, scopes=counted(_FAILING))
+"""A report without news, in which every scope failed."""
 
 NASTY = "<script>alert(1)</script>\r\nBcc: x@evil.example\u202e\x1b[31m`|*[a](http://evil.example)@everyone"
 """A model id that attacks headers, HTML, terminals and Markdown."""

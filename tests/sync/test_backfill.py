@@ -235,7 +235,7 @@ def test_the_report_after_an_import_continues_from_the_last_run(store: Store) ->
     assert [event.model for event in report.events] == ["b"]
     backfill(OLD, days("a", "ab", "abc"), store)
     report = build_report(store, time_window(store, since=moment(2)))
-    assert (report.run.started_at, [each.scope for each in report.coverage]) == (moment(2), ["zeta/prod"])
+    assert (report.run.started_at, [each.asked for each in report.scopes]) == (moment(2), [1])
 
 
 def test_a_window_of_time_has_imported_events_of_that_time_only(store: Store) -> None:

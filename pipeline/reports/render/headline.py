@@ -346,7 +346,7 @@ def _short_models(locale: Locale, gateway: str, models: Sequence[str], width: in
 
 def _no_changes(locale: Locale, summary: Summary) -> Text:
     """Return the text of a report without changes, with the number of scopes that answered."""
-    answered, asked = summary.answered, len(summary.coverage)
+    answered, asked = summary.answered, summary.asked
     if not asked:
         return locale.text("no_changes.no_scopes")
     if not answered:

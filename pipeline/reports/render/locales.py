@@ -123,11 +123,11 @@ class Locale:
             pieces += (*(comma if pieces else ()), *self._pieces(text))
         return tuple(pieces)
 
-    def join_some(self, pieces: Iterable[Piece], limit: int) -> Text:
-        """Join the first pieces, and count the others."""
+    def join_some(self, pieces: Iterable[Piece], limit: int, *, of: int | None = None) -> Text:
+        """Join the first pieces, and count the others; `of` is the number of all, if they are not given."""
         pieces = list(pieces)
         named = self.join(pieces[:limit])
-        more = len(pieces) - limit
+        more = (len(pieces) if of is None else of) - limit
         return self.text("and_more", what=named, n=more) if more > 0 else named
 
     def _pieces(self, value: Value) -> Iterable[Piece]:

@@ -78,7 +78,7 @@ def _tone(summary: Summary) -> tuple[str, str]:
         if state in states:
             calm = state == "failed" and passing and "held" not in states
             return str(Severity.NOTABLE if calm else Severity.BREAKING), state
-    return tone, "no_news" if summary.answered < len(summary.coverage) else "no_action"
+    return tone, "no_news" if summary.answered < summary.asked else "no_action"
 
 
 def _window(locale: Locale, summary: Summary) -> Text:
@@ -101,7 +101,7 @@ def _window_text(locale: Locale, since: str | None, until: str) -> str:
 
 def _lead(locale: Locale, summary: Summary) -> tuple[Text, ...]:
     found = []
-    asked = len(summary.coverage)
+    asked = summary.asked
     if summary.answered < asked:
         found.append(locale.text("lead.failed", n=asked - summary.answered, asked=asked))
     for key, number in _unlisted(summary):

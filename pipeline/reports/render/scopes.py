@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.core.text import sentence
 from pipeline.core.times import elapsed
@@ -42,8 +42,7 @@ def count_scopes(locale: Locale, summary: Summary, scopes: Sequence[str]) -> str
 
 def _noun(summary: Summary, scopes: Sequence[str]) -> str:
     """Return `keys` where all of the scopes are keys."""
-    keys = {scope.scope for scope in summary.coverage if scope.auth == "key"}
-    return "keys" if keys.issuperset(scopes) else "scopes"
+    return "keys" if summary.keyless.isdisjoint(scopes) else "scopes"
 
 
 HOLDS = (HoldKind.LOSS, HoldKind.EMPTY, HoldKind.ANONYMOUS, HoldKind.INCOMPLETE, HoldKind.ALTERNATING)
@@ -55,9 +54,10 @@ _KEY_ERRORS = ("Refused", "Unresolved")
 def incidents(locale: Locale, summary: Summary, chosen: Sequence[Incident]) -> Iterator[BlockContent]:
     """Yield some of the open incidents with cause and advice, in short those that were reported before."""
     by_heading: dict[str, list[Item]] = {"new": [], "lasting": [], "old": [], "muted": []}
+    states = {scope.scope: scope for scope in summary.coverage} if chosen else {}
     for each in chosen:
         heading = "muted" if each.muted else "lasting" if each.lasts else "new" if each.new else "old"
-        by_heading[heading].append(_incident(locale, summary, each))
+        by_heading[heading].append(_incident(locale, summary, each, states))
     for heading, items in by_heading.items():
         if items:
             yield BlockContent(locale.text(f"incidents.{heading}"), items=items)
@@ -95,16 +95,19 @@ def cure(
     hints = list(dict.fromkeys(hint for hint in keys if hint))
     if key == "Refused" and not hints:
         return locale.text("advice.no_key")
-    named = [untrusted(f"${hint[4:]}", "command") for hint in hints if hint.startswith("env:")]
-    named += [untrusted(hint[5:], "command") for hint in hints if hint.startswith("file:") and hint[5:]]
-    place = locale.join_some(named, _MAX_SCOPES) if named and len(named) == len(hints) else None
+    names = [f"${hint[4:]}" for hint in hints if hint.startswith("env:")]
+    names += [hint[5:] for hint in hints if hint.startswith("file:") and hint[5:]]
+    place = None
+    if names and len(names) == len(hints):
+        named = (untrusted(name, "command") for name in names[:_MAX_SCOPES])
+        place = locale.join_some(named, _MAX_SCOPES, of=len(names))
     command = Piece(_accept_command(scopes), "command")
     message = "advice.Refused.session" if (key, auth) == ("Refused", "session") else f"advice.{key}"
     return locale.text(message, place=place or locale.text("advice.place"), command=command)
 
 
-def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
-    """Return the entry of an incident: why, since when, and what to do about it."""
+def _incident(locale: Locale, summary: Summary, incident: Incident, states: Mapping[str, Coverage]) -> Item:
+    """Return the entry of an incident: why, since when, and what to do about it; `states` are by scope."""
     scopes = scopes_text(locale, summary, incident.scopes, incident.gateway)
     key = problem_key(incident)
     models = locale.join_some(locale.models(incident.gateway, incident.missing_watched), _MAX_MODELS)
@@ -123,7 +126,7 @@ def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
             details.append(locale.text("removal.flapping"))
         details.append(_progress(locale, incident.removal))
     if incident.state == "held" or (incident.state == "failed" and (incident.new or key in _KEY_ERRORS)):
-        asked = [scope for scope in summary.coverage if scope.scope in incident.scopes]
+        asked = [states[scope] for scope in incident.scopes if scope in states]
         if incident.cure:
             own = incident.cure[:1].upper() + incident.cure[1:]
             details.append((untrusted(sentence(own), "quote", longest=_MAX_CURE),))
@@ -141,8 +144,11 @@ def _causes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
     if not incident.new:
         pass
     elif incident.hold == HoldKind.ANONYMOUS:
+        first = incident.scopes[:_MAX_SCOPES]
         labels = locale.join_some(
-            (locale.scope(scope, shown=without_gateway(scope)) for scope in incident.scopes), _MAX_SCOPES
+            (locale.scope(scope, shown=without_gateway(scope)) for scope in first),
+            _MAX_SCOPES,
+            of=len(incident.scopes),
         )
         yield locale.text("held.anonymous", n=len(incident.scopes), scopes=labels)
     elif incident.hold in (HoldKind.EMPTY, HoldKind.INCOMPLETE, HoldKind.ALTERNATING):
@@ -251,7 +257,7 @@ def shutdowns(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
 def coverage(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
     """Yield the number of scopes that answered, the failing and held ones, and the pending removals."""
     run = locale.minute(summary.run.started_at)
-    items = [Item(locale.text("coverage", n=len(summary.coverage), answered=summary.answered, when=run))]
+    items = [Item(locale.text("coverage", n=summary.asked, answered=summary.answered, when=run))]
     for state in ("failed", "held"):
         by_since: dict[tuple[str, str], list[str]] = {}
         for scope in summary.coverage:
@@ -275,7 +281,7 @@ def pending_removals(locale: Locale, pending: Sequence[tuple[str, tuple[str, ...
             locale.text(
                 "pending",
                 n=len(models),
-                scopes=locale.join_some(map(locale.scope, scopes), _MAX_SCOPES),
+                scopes=locale.join_some(map(locale.scope, scopes[:_MAX_SCOPES]), _MAX_SCOPES, of=len(scopes)),
                 models=locale.join_some(locale.models(gateway, models), _MAX_MODELS),
             )
         )
