@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from logging import INFO
 from typing import Any
 
 import click
@@ -47,6 +48,12 @@ from pipeline.reports.types import Report
 _LONGEST_ADVICE = 1000
 
 _MOST_KEYS = 10
+
+_MOST_NAMES = 20
+"""So many names of scopes are printed in one line."""
+
+_MOST_CHECKS = 200
+"""So many scopes have a row each; of more, only the first of those that did not answer as they should."""
 
 _CHECK_COLUMNS = ("scope", "auth", "answers", "dialect", "models", "seconds")
 _CHECK_TABLE = (
@@ -100,8 +107,14 @@ def check(home: Home, *, only: tuple[str, ...], as_json: bool, quiet: bool, verb
 
 def print_checks(rows: Sequence[dict[str, Any]]) -> None:
     """Print a table, and the advice below it, where it has the full width."""
-    cells = [[row[column] for column in _CHECK_COLUMNS] for row in rows]
-    table(_CHECK_TABLE, cells)
+    shown = rows
+    if len(rows) > _MOST_CHECKS:
+        wrong = [row for row in rows if row["answers"] != "yes"]
+        shown = (wrong or [row for row in rows if row["answers"] == "yes"])[:_MOST_NAMES]
+    table(_CHECK_TABLE, ([row[column] for column in _CHECK_COLUMNS] for row in shown))
+    if len(shown) < len(rows):
+        answered = sum(row["answers"] == "yes" for row in rows)
+        click.echo(f"{answered} of {len(rows)} scopes answered; all: `modelwatch check --json`")
     by_advice: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row["advice"]:
@@ -294,6 +307,8 @@ def _log_lines(lines: Iterable[str]) -> None:
 
 
 def _log_result(scope: Scope, result: ScopeResult) -> None:
+    if not LOG.isEnabledFor(INFO):
+        return
     fields: dict[str, Any] = {"scope": scope.name, "seconds": result.seconds}
     match result.answer:
         case ListingAnswer(listing):
@@ -345,6 +360,8 @@ def log_deliveries(deliveries: DeliverySummary) -> None:
 def accept(home: Home, scopes: tuple[str, ...]) -> None:
     """Accept the held answers of scopes at once; SCOPE may be a glob, such as 'aihubmix/*'."""
     found = home.accept(*scopes)
-    click.echo(f"accepted: {' '.join(found.scopes)}")
+    more = len(found.scopes) - _MOST_NAMES
+    names = " ".join(found.scopes[:_MOST_NAMES])
+    click.echo(f"accepted: {names}{f' and {more} more' if more > 0 else ''}")
     raw("".join(f"{line}\n" for line in event_lines(found.events)))
     log_deliveries(found.deliveries)

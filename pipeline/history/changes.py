@@ -136,6 +136,8 @@ class _SharedEvent(Struct, frozen=True):
     successor: str | None
 
 
+_NO_REGAINS: Mapping[str, Regain] = {}
+
 _Differing = tuple[tuple[FieldChange, ...], frozenset[int]]
 """The fields that differ, and the records before the loss of those that a model regained."""
 
@@ -158,12 +160,26 @@ def _build_events(
     rules = _EventRules(ListedModels(store), departures, readded, levels, changes)
     found: dict[_SharedEvent, list[TransitionSighting]] = {}
     owners: dict[_SharedEvent, str | None] = {}
+    returned = {sighting for sighting, _ in departures}
+    alike: dict[tuple[int, int], list[list[TransitionSighting]]] = {}
     for sighting in sightings:
+        # Scopes with the same two lists have the same events, unless a model returned to one of them.
+        is_plain = sighting.outcome == "moved" and sighting.id not in returned
+        key = (sighting.snapshot, sighting.transition)
+        if is_plain and key in alike:
+            for members in alike[key]:
+                members.append(sighting)
+            continue
+        of_sighting = []
         for change in changes.get(sighting.transition, ()):
             event = rules.event(sighting, change) if models is None or change.model in models else None
             if event:
-                found.setdefault(event, []).append(sighting)
+                members = found.setdefault(event, [])
+                members.append(sighting)
+                of_sighting.append(members)
                 owners.setdefault(event, change.owned_by)
+        if is_plain:
+            alike[key] = of_sighting
     values = episodes(store, window, models), regains(store, window, models)
     events = _complete(store, found, owners, changes, *values)
     events += settled_events(store, settled)
@@ -315,16 +331,24 @@ def _complete(
     for event, sightings in found.items():
         # A field may be a change of shape in the list of one scope only, or keep changing there.
         by_fields: dict[_Differing, list[TransitionSighting]] = {}
+        alike: dict[int, list[TransitionSighting]] = {}
         for sighting in sightings:
-            fields = fields_of(event, sighting.transition)
-            lost: Mapping[str, Regain] = {}
+            of_model, lost = None, _NO_REGAINS
             if event.kind == Kind.CHANGED:
                 of_model = flapping.get((sighting.scope, event.model))
-                fields = mark_fields(fields, of_model, sighting.id)
-                lost = regained.get((sighting.id, event.model), {})
-                fields = restore_before(fields, lost)
+                lost = regained.get((sighting.id, event.model), _NO_REGAINS)
+            is_plain = not (of_model or lost)
+            if is_plain and sighting.transition in alike:
+                alike[sighting.transition].append(sighting)
+                continue
+            fields = fields_of(event, sighting.transition)
+            if event.kind == Kind.CHANGED:
+                fields = restore_before(mark_fields(fields, of_model, sighting.id), lost)
             records = frozenset(each.record for each in lost.values())
-            by_fields.setdefault((fields, records), []).append(sighting)
+            members = by_fields.setdefault((fields, records), [])
+            members.append(sighting)
+            if is_plain:
+                alike[sighting.transition] = members
         events += [
             Event(
                 at=event.at,

@@ -28,19 +28,20 @@ def fold_shapes(events: Iterable[Event], moves: Moves, watch: Watch) -> list[Eve
     its price fields. An event without other fields is left out.
     """
     found: list[Event] = []
-    shapes: dict[tuple[int, str], dict[str, _Part]] = {}
+    folded_parts: list[_Part] = []
+    shapes: dict[tuple[int, str], list[int]] = {}
     for event in events:
         if event.kind != Kind.CHANGED or _is_watched(event, watch):
             found.append(with_meanings(event))
             continue
         own, prices, folded = split_shapes(event.fields, event.prices)
-        for scope in event.scopes if folded else ():
-            parts = shapes.setdefault((event.snapshot, scope), {})
-            earlier = parts[event.model].fields if event.model in parts else ()
-            parts[event.model] = _Part(event, (*earlier, *folded))
+        if folded:
+            for scope in event.scopes:
+                shapes.setdefault((event.snapshot, scope), []).append(len(folded_parts))
+            folded_parts.append(_Part(event, folded))
         if own or not folded:
             found.append(replace(event, fields=own, prices=prices))
-    return [*found, *_shape_events(shapes, moves)]
+    return [*found, *_shape_events(shapes, folded_parts, moves)]
 
 
 def split_shapes(
@@ -150,28 +151,48 @@ def _is_watched(event: Event, watch: Watch) -> bool:
     return watch.has(event.model) and any(map(watch.covers, event.scopes))
 
 
-def _shape_events(shapes: Mapping[tuple[int, str], Mapping[str, _Part]], moves: Moves) -> Iterator[Event]:
-    """Yield the events of the lists that changed their shape; lists with the same changes share them."""
+def _shape_events(
+    shapes: Mapping[tuple[int, str], Sequence[int]], parts: Sequence[_Part], moves: Moves
+) -> Iterator[Event]:
+    """Yield the events of the lists that changed their shape; lists with the same changes share them.
+
+    `shapes` has the places in `parts` of each list, by snapshot and scope.
+    """
     shared: dict[Event, list[TransitionSighting | SettledValue]] = {}
-    for key, parts in shapes.items():
+    alike: dict[tuple[object, ...], list[list[TransitionSighting | SettledValue]]] = {}
+    for key, places in shapes.items():
         move = moves[key]
-        for models, fields in group_shapes({model: part.fields for model, part in parts.items()}):
-            owners = {parts[model].event.owned_by for model in models}
-            event = Event(
-                at=move.at,
-                snapshot=move.snapshot,
-                kind=Kind.SHAPE,
-                gateway=move.gateway,
-                model="",
-                scopes=(),
-                groups=(),
-                owned_by=owners.pop() if len(owners) == 1 else None,
-                fields=fields,
-                models=models,
-                listed=move.size,
-            )
-            shared.setdefault(event, []).append(move)
+        kind = (move.at, move.snapshot, move.gateway, move.size, *places)
+        if kind not in alike:
+            events = _shapes_of([parts[place] for place in places], move)
+            alike[kind] = [shared.setdefault(event, []) for event in events]
+        for members in alike[kind]:
+            members.append(move)
     for event, sightings in shared.items():
         groups = {sighting.group_name for sighting in sightings if sighting.group_name}
         scopes = {sighting.scope_name for sighting in sightings}
         yield replace(event, scopes=tuple(sorted(scopes)), groups=tuple(sorted(groups)))
+
+
+def _shapes_of(parts: Iterable[_Part], move: TransitionSighting | SettledValue) -> Iterator[Event]:
+    """Yield the events of one list that changed its shape, without scopes."""
+    of_models: dict[str, _Part] = {}
+    for part in parts:
+        earlier = of_models.get(part.event.model)
+        fields = (*earlier.fields, *part.fields) if earlier else part.fields
+        of_models[part.event.model] = _Part(part.event, fields)
+    for models, fields in group_shapes({model: part.fields for model, part in of_models.items()}):
+        owners = {of_models[model].event.owned_by for model in models}
+        yield Event(
+            at=move.at,
+            snapshot=move.snapshot,
+            kind=Kind.SHAPE,
+            gateway=move.gateway,
+            model="",
+            scopes=(),
+            groups=(),
+            owned_by=owners.pop() if len(owners) == 1 else None,
+            fields=fields,
+            models=models,
+            listed=move.size,
+        )

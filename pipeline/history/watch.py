@@ -21,7 +21,7 @@ from pipeline.history.model import similar_models
 from pipeline.history.types import Event
 from pipeline.store import Store, answers_needed
 from pipeline.store.catalog import history_start
-from pipeline.store.coverage import Coverage, coverage
+from pipeline.store.coverage import Coverage, coverage, may_lack_models
 from pipeline.store.departures import pruned_departures
 from pipeline.store.flaps import RETURN_DAYS
 from pipeline.store.groups import LostGroup, groups_pending_at, lost_groups
@@ -194,7 +194,7 @@ def unreported_absences(store: Store, watch: Watch) -> tuple[WatchedModel, ...]:
 
     They have a pending removal, or are missing from a held answer.
     """
-    if not watch.models:
+    if not watch.models or not (may_lack_models(store) or lost_groups(store)):
         return ()
     watched = _read_watched(store, watch)
     pending = [each for each in _absences(store, watched, watch) if each[2].kind == FindingKind.UNCONFIRMED]

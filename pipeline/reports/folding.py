@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -54,8 +54,8 @@ def fold_events(
     in_order = list(events)
     events = [event for event in in_order if event.kind not in (Kind.SHAPE, Kind.GROUP)]
     owners = {
-        _change(net, by_scope, groups, watch): next(iter(by_scope.values()))[-1].owned_by
-        for net, by_scope in _net_by_scope(events).items()
+        _change(net, alike, groups, watch): alike[0].steps[-1].owned_by
+        for net, alike in _net_by_scope(events).items()
     }
     found = [*_fold_fields(_fold_models(owners)), *_net_shapes(in_order, groups), *_net_groups(in_order)]
     return tuple(sorted(found, key=_order))
@@ -72,31 +72,46 @@ def _net_shapes(events: Iterable[Event], groups: Mapping[str, str]) -> Iterator[
     A field that a model lost and gained again is left out for it, except where that is reported as a value
     that keeps changing, or has settled.
     """
-    by_list: dict[tuple[str, str], _ListSteps] = {}
+    by_list: dict[tuple[str, str], list[Event]] = {}
     for event in events:
-        for scope in event.scopes:
+        for scope in event.scopes if event.kind in (Kind.SHAPE, Kind.CHANGED) else ():
             if event.kind == Kind.SHAPE:
-                by_list.setdefault((event.gateway, scope), _ListSteps(event)).add(event)
+                by_list.setdefault((event.gateway, scope), []).append(event)
             elif (event.gateway, scope) in by_list:
-                by_list[event.gateway, scope].regain(event)
+                by_list[event.gateway, scope].append(event)
     shared: dict[NetChange, list[str]] = {}
-    for (gateway, scope), steps in by_list.items():
-        for models, fields in group_shapes(steps.net()):
-            change = NetChange(
-                severity=severity(Kind.SHAPE, (), fields, urgent=False),
-                kind=Kind.SHAPE,
-                gateway=gateway,
-                models=models,
-                scopes=(),
-                fields=tuple(by_importance(fields)),
-                at=steps.last.at,
-                listed=steps.last.listed,
-                repeated=fields[0].flap_step == FlapStep.REPEATED,
-            )
-            shared.setdefault(change, []).append(scope)
+    computed: dict[tuple[int, ...], list[list[str]]] = {}
+    for (_, scope), steps in by_list.items():
+        key = tuple(map(id, steps))
+        if key not in computed:
+            computed[key] = [shared.setdefault(change, []) for change in _net_of_list(steps)]
+        for scopes in computed[key]:
+            scopes.append(scope)
     for change, scopes in shared.items():
         names = tuple(sorted({groups[scope] for scope in scopes if scope in groups}))
         yield replace(change, scopes=tuple(sorted(scopes)), groups=names)
+
+
+def _net_of_list(events: Sequence[Event]) -> Iterator[NetChange]:
+    """Yield the fields that one list gained or lost, without scopes; the first event is a change of shape."""
+    steps = _ListSteps(events[0])
+    for event in events:
+        if event.kind == Kind.SHAPE:
+            steps.add(event)
+        else:
+            steps.regain(event)
+    for models, fields in group_shapes(steps.net()):
+        yield NetChange(
+            severity=severity(Kind.SHAPE, (), fields, urgent=False),
+            kind=Kind.SHAPE,
+            gateway=events[0].gateway,
+            models=models,
+            scopes=(),
+            fields=tuple(by_importance(fields)),
+            at=steps.last.at,
+            listed=steps.last.listed,
+            repeated=fields[0].flap_step == FlapStep.REPEATED,
+        )
 
 
 def _net_groups(events: Iterable[Event]) -> Iterator[NetChange]:
@@ -155,7 +170,7 @@ class _ListSteps:
 
     def regain(self, event: Event) -> None:
         """Forget the fields that a model has since, by a change of its own."""
-        for field in event.fields if event.kind == Kind.CHANGED else ():
+        for field in event.fields:
             if field.after is not None:
                 self._fields.pop((event.model, generalise(field.field)), None)
 
@@ -187,21 +202,39 @@ class _Net(Struct, frozen=True):
     flapping: bool
 
 
-def _net_by_scope(events: Iterable[Event]) -> dict[_Net, dict[str, list[Event]]]:
-    """Return each net change with the events behind it, by scope."""
-    by_scope: dict[tuple[str, str, str], list[Event]] = {}
+class _Alike(NamedTuple):
+    """Scopes in which the same events happened to a model."""
+
+    scopes: Sequence[str]
+    steps: Sequence[Event]
+
+
+def _net_by_scope(events: Iterable[Event]) -> dict[_Net, list[_Alike]]:
+    """Return each net change with its scopes and the events behind it."""
+    by_model: dict[tuple[str, str], list[Event]] = {}
+    for event in events:
+        by_model.setdefault((event.gateway, event.model), []).append(event)
+    found: dict[_Net, list[_Alike]] = {}
+    for of_model in by_model.values():
+        for alike in _with_same_steps(of_model):
+            found.setdefault(_net(alike.steps), []).append(alike)
+    return found
+
+
+def _with_same_steps(events: Sequence[Event]) -> Iterable[_Alike]:
+    """Return the scopes of one model's events, those with the same events together."""
+    if len(events) == 1:
+        return [_Alike(events[0].scopes, events)]
+    by_scope: dict[str, list[Event]] = {}
     for event in events:
         for scope in event.scopes:
-            by_scope.setdefault((event.gateway, event.model, scope), []).append(event)
-    # Scopes with the same events have the same net change: compute it once.
-    computed: dict[tuple[int, ...], _Net] = {}
-    found: dict[_Net, dict[str, list[Event]]] = {}
-    for (_, _, scope), steps in by_scope.items():
-        key = tuple(map(id, steps))
-        if key not in computed:
-            computed[key] = _net(steps)
-        found.setdefault(computed[key], {})[scope] = steps
-    return found
+            by_scope.setdefault(scope, []).append(event)
+    found: dict[tuple[int, ...], _Alike] = {}
+    for scope, steps in by_scope.items():
+        scopes = found.setdefault(tuple(map(id, steps)), _Alike([], steps)).scopes
+        assert isinstance(scopes, list)
+        scopes.append(scope)
+    return found.values()
 
 
 def _net(steps: Sequence[Event]) -> _Net:
@@ -256,12 +289,10 @@ def _unchanged_sides(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], t
     )
 
 
-def _change(
-    net: _Net, by_scope: Mapping[str, Sequence[Event]], groups: Mapping[str, str], watch: Watch
-) -> NetChange:
-    scopes = tuple(sorted(by_scope))
-    last = [steps[-1] for steps in by_scope.values()]
-    absences = [[each for each in steps if each.kind == Kind.RETURNED] for steps in by_scope.values()]
+def _change(net: _Net, alike: Sequence[_Alike], groups: Mapping[str, str], watch: Watch) -> NetChange:
+    scopes = tuple(sorted(scope for each in alike for scope in each.scopes))
+    last = [each.steps[-1] for each in alike]
+    absences = [[step for step in each.steps if step.kind == Kind.RETURNED] for each in alike]
     away = (
         [of_scope[-1].away_seconds for of_scope in absences if of_scope] if net.kind == Kind.RETURNED else []
     )
@@ -275,7 +306,7 @@ def _change(
         prices=net.prices,
         # Renderings cut long lists of fields.
         fields=tuple(by_importance(net.fields, urgent=_severity(net) == Severity.URGENT)),
-        steps=_count_steps(net, max(by_scope.values(), key=len)),
+        steps=_count_steps(net, max((each.steps for each in alike), key=len)),
         reverted=net.reverted,
         repeated=net.repeated,
         at=max(event.at for event in last),

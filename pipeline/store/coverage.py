@@ -220,6 +220,16 @@ def count_failures(store: Store) -> dict[str, int]:
     return dict(rows)
 
 
+def may_lack_models(store: Store) -> bool:
+    """Return whether any scope has a pending removal or a held answer now."""
+    sql = """
+        select exists (select 1 from missing) or exists (
+            select 1 from scopes join sightings on sightings.id = scopes.sighting
+            where sightings.outcome = 'held')
+    """
+    return any(found for (found,) in store.stream(sql))
+
+
 def retired_scopes(store: Store, most: int) -> tuple[str, ...]:
     """Return the first names of the scopes that are no longer asked; at most `most`."""
     rows = store.stream("select name from scopes where not asked order by name limit :most", {"most": most})

@@ -80,18 +80,19 @@ def departures_of_returned(
     Returns:
         The departures by the sighting of the return and the model.
     """
+    # Without `cross` and `+`, SQLite may read all moves for each: https://www.sqlite.org/optoverview.html
     rows = store.rows(
         """
         select * from (
             select moved.id as returned, moved.scope, added.model, (
                 select max(earlier.id) from changes as removed
-                join sightings as earlier on earlier.transition = removed.transition
+                cross join sightings as earlier on earlier.transition = removed.transition
                     and earlier.scope = moved.scope and earlier.outcome = 'moved' and earlier.id < moved.id
                 where removed.model = added.model and removed.kind = 'removed'
             ) as moved
             from sightings as moved
             join changes as added on added.transition = moved.transition and added.kind = 'added'
-            where moved.snapshot > :since and moved.snapshot <= :until and moved.outcome = 'moved'
+            where moved.snapshot > :since and moved.snapshot <= :until and +moved.outcome = 'moved'
             and (:models is null or added.model in (select value from json_each(:models)))
         ) where moved is not null
         """,

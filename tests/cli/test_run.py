@@ -135,10 +135,9 @@ def test_a_change_is_exactly_this_json(gateway, job):
     job.quick("run", at=hour(6))
     gateway.offers("beta", to=("default", "vip"), context_length="16k")
     job.quick("run", at=hour(7))
-    report = job.latest()
-    coverage = report.pop("coverage")
-    assert report == {
-        "schema": "modelwatch/report/2",
+    counts = {"asked": 3, "ok": 3, "held": 0, "failed": 0, "new": 0}
+    assert job.latest() == {
+        "schema": "modelwatch/report/3",
         "window": {"since": hour(6), "until": hour(7)},
         "run": {
             "snapshot": 2,
@@ -160,7 +159,9 @@ def test_a_change_is_exactly_this_json(gateway, job):
                 "gateway": "local",
                 "model": "beta",
                 "scopes": ["local/prod", "local/public", "local/test"],
+                "scope_count": 3,
                 "groups": ["default", "vip"],
+                "group_count": 2,
                 "owned_by": "custom",
                 "since": None,
                 "away_seconds": None,
@@ -174,22 +175,13 @@ def test_a_change_is_exactly_this_json(gateway, job):
             }
         ],
         "recoveries": [],
-    }
-    assert coverage[0] == {
-        "scope": "local/prod",
-        "gateway": "local",
-        "group": "vip",
-        "auth": "key",
-        "key": "env:PROD",
-        "state": "ok",
-        "state_since": None,
-        "models": 5,
-        "held_models": None,
-        "last_asked": hour(7),
-        "last_answered": hour(7),
-        "urgent": False,
-        "error": None,
-        "hold": None,
+        "first_answers": [],
+        "scopes": {**counts, "gateways": [{"gateway": "local", **counts}]},
+        "coverage": [],
+        "commands": {
+            "changes": f"modelwatch changes --since {hour(6)[:-2]}1Z --until {hour(7)[:-2]}1Z --json",
+            "scopes": "modelwatch scopes --json",
+        },
     }
 
 
