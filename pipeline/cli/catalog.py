@@ -21,7 +21,7 @@ from pipeline.core.facts import strip_zeros
 from pipeline.core.prices import PRICES
 from pipeline.core.text import count, did_you_mean, printable, quoted
 from pipeline.core.times import duration, elapsed, minute
-from pipeline.core.types import Kind, split_site
+from pipeline.core.types import Kind
 from pipeline.errors import CHANGES_EXIT, ConfigError
 from pipeline.history.types import Coverage, Run
 from pipeline.reports import csv_json
