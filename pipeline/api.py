@@ -561,7 +561,7 @@ class Home(Struct, frozen=True):
         make_client = client_factory(config, _peers(config, asked) if scopes else asked, resolve)
         found = _in_event_loop(lambda: fetch_once(asked, make_client, on_result))
         lacking = _unready(config.destinations, resolve)
-        fallbacks, parts, known = self._holds(found, config.database)
+        fallbacks, parts, known = self._holds(found, config.database, only=bool(scopes))
         results = {
             name: result
             if (error := first_answer_error(result.answer, known.get(name))) is None
@@ -573,11 +573,12 @@ class Home(Struct, frozen=True):
         return CheckResult(found.scopes, results, lacking, fallbacks, parts, short, exposed)
 
     def _holds(
-        self, found: Results, database: Path
+        self, found: Results, database: Path, *, only: bool
     ) -> tuple[dict[str, str], dict[str, str], dict[str, int | None]]:
         """Return a message for each scope whose key now gets the anonymous list, or whose list may be a part.
 
-        The third value has the current listings of scopes; without a history, there are none.
+        The third value has the current listings of scopes; without a history, there are none. `only` those of
+        the scopes that were asked are read.
         """
         from pipeline.sync.cache import RunCache
         from pipeline.sync.decide import find_fallbacks, find_parts
@@ -586,7 +587,7 @@ class Home(Struct, frozen=True):
             return {}, {}, {}
         try:
             with Store.read(database) as store:
-                cache = RunCache(store)
+                cache = RunCache(store, found.scopes if only else None)
                 arguments = (found.results, found.scopes, cache.states, cache)
                 listings = {name: state.listing for name, state in cache.states.items()}
                 return find_fallbacks(*arguments), find_parts(*arguments), listings

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from struct import Struct
@@ -23,10 +22,15 @@ _SHORTEST_PART = 12
 _LEVELS = 4
 """How often escapes are decoded: JSON in JSON in a URL has three."""
 
-_BLOCK = 4
-_number = Struct("=I").unpack_from
-_FEW = 200
-"""So many needles are looked for one by one."""
+_BLOCK = 8
+_number = Struct("=Q").unpack
+_FEW = 30
+"""So many secrets are looked for one by one."""
+
+_COMMON = 100
+"""So many secrets may have eight letters in common by chance."""
+
+_HEXADECIMAL = re.compile(rf"[0-9a-f]{{{2 * _SHORTEST_PART},}}")
 
 _SCHEME = re.compile(r"(?:bearer|basic|token|api-?key|key)\s+(\S+)", re.IGNORECASE)
 """A header with a word before the secret: https://www.rfc-editor.org/rfc/rfc9110#section-11.4."""
@@ -77,9 +81,15 @@ class Masker:
         self._secrets: dict[str, None] = {}
         self._is_plain = True
         self._json, self._any = _JSON, _ANY
-        self._needles: dict[int, _Needles] = {}
-        self._parts: dict[int, set[bytes]] | None = None
+        self._forms: dict[int, dict[bytes, None]] = {}
+        self._all_parts: dict[int, set[bytes]] = {}
+        self._whole: _Index | None = None
+        self._parts: _Index | None = None
         self.add(secrets)
+
+    def __bool__(self) -> bool:
+        """Return whether there is a secret."""
+        return bool(self._secrets)
 
     def add(self, secrets: Iterable[str]) -> bool:
         """Mask some more secrets from now on; return whether one is new."""
@@ -92,13 +102,15 @@ class Masker:
         is_wide = self._any is _ANY and not all(secret.isascii() for secret in new)
         if is_wide:
             self._json, self._any = _JSON_WIDE, _ANY_WIDE
-            self._needles = {}
+            self._whole = None
         has_json = any(letter in secret for secret in new for letter in '"\\')
         self._is_plain &= self._any is _ANY and not has_json
-        for shortest, needles in self._needles.items():
-            needles.add(self._forms(new, shortest))
+        self._forms.clear()
+        self._all_parts.clear()
+        if self._whole is not None:
+            self._whole.add(new, self._ends)
         if self._parts is not None:
-            _add_parts(self._parts, new)
+            self._parts.add(new, _samples)
         return True
 
     def body(self, body: bytes) -> bytes:
@@ -106,38 +118,43 @@ class Masker:
 
         Parts of a secret are left: masking them could alter a model's id.
         """
-        return _masked(body, self._spans(body, SHORTEST_IN_BODY, parts=False))
+        return _masked(body, self._spans(body, SHORTEST_IN_BODY, None))
 
-    def text(self, text: str) -> str:
-        """Return a text with secrets, and parts of them of twelve letters or more, masked."""
+    def text(self, text: str, own: Sequence[str] = ()) -> str:
+        """Return a text with secrets, and parts of them of twelve letters or more, masked.
+
+        Where the secrets are many, parts in base64 are masked of the `own` ones and of those that are in the
+        text as a whole only: to find the others would take megabytes for each hundred.
+        """
         data = text.encode("utf-8", "surrogatepass")
-        spans = self._spans(data, _SHORTEST_IN_TEXT, parts=True)
+        spans = self._spans(data, _SHORTEST_IN_TEXT, own)
         return _masked(data, spans).decode("utf-8", "surrogatepass")
 
-    def _spans(self, data: bytes, shortest: int, *, parts: bool) -> list[Span]:
-        """Return where the secrets are, in order."""
-        needles = self._needles_from(shortest)
-        if not needles:
+    def _spans(self, data: bytes, shortest: int, own: Sequence[str] | None) -> list[Span]:
+        """Return where the secrets are, in order, and parts of them unless `own` is None."""
+        if not self._secrets:
             return []
         lower = data.lower()
-        spans, decoded = self._decoded_spans(lower, self._json, needles, parts=parts)
+        spans, decoded = self._decoded_spans(lower, self._json, shortest, own)
         # JSON alone comes first: the letters of a secret may be an escape elsewhere.
         is_coded = b"%" in decoded or b"&" in decoded or b"\\" in decoded
         if is_coded and _NOT_OF_JSON.search(decoded):
-            spans += self._decoded_spans(lower, self._any, needles, parts=parts)[0]
+            spans += self._decoded_spans(lower, self._any, shortest, own)[0]
         return _merged(_with_backslash(lower, span) for span in spans)
 
     def _decoded_spans(
-        self, data: bytes, escapes: re.Pattern[bytes], needles: _Needles, *, parts: bool
+        self, data: bytes, escapes: re.Pattern[bytes], shortest: int, own: Sequence[str] | None
     ) -> tuple[list[Span], bytes]:
         """Decode a text over and over; return where the secrets are in it, and the last text."""
         spans: list[Span] = []
         texts = [data]
         while True:
             found = [
-                span for needle in needles.in_text(texts[-1]) for span in _occurrences(texts[-1], needle)
+                span
+                for needle in self._needles(texts[-1], shortest)
+                for span in _occurrences(texts[-1], needle)
             ]
-            found += self._part_spans(texts[-1]) if parts else []
+            found += [] if own is None else self._part_spans(texts[-1], own)
             for text in reversed(texts[:-1] if found else []):
                 found = _before_decoding(found, text, escapes)
             spans += found
@@ -153,62 +170,111 @@ class Masker:
             return b"\\" in data
         return b"\\u00" in data or b"\\/" in data
 
-    def _part_spans(self, data: bytes) -> list[Span]:
-        if self._parts is None:
-            self._parts = {}
-            _add_parts(self._parts, self._secrets)
+    def _needles(self, data: bytes, shortest: int) -> Iterable[bytes]:
+        """Return what to look for in a text: secrets in each spelling without escapes."""
+        if len(self._secrets) > _FEW:
+            words = self._words_in(data)
+            return dict.fromkeys(chain.from_iterable(_forms(each, self._any, shortest) for each in words))
+        if shortest not in self._forms:
+            forms = (_forms(each, self._any, shortest) for each in self._secrets)
+            self._forms[shortest] = dict.fromkeys(chain.from_iterable(forms))
+        return self._forms[shortest]
+
+    def _words_in(self, data: bytes) -> Iterable[str]:
+        """Return which of many secrets a text may have as a whole."""
+        if self._whole is None:
+            self._whole = _Index()
+            self._whole.add(self._secrets, self._ends)
+        return self._whole.words_in(data)
+
+    def _ends(self, secret: str) -> Iterator[bytes]:
+        """Yield the last letters of each form of a secret; none if a form has fewer.
+
+        The last ones, since thousands of keys begin alike.
+        """
+        # What has a secret with its prefix has it without, too.
+        return (form[-_BLOCK:] for form in _forms(secret.removeprefix(_PREFIX), self._any, 1))
+
+    def _part_spans(self, data: bytes, own: Sequence[str]) -> list[Span]:
+        if len(self._secrets) <= _FEW:
+            if not self._all_parts:
+                _add_parts(self._all_parts, self._secrets)
+            found = self._all_parts
+        else:
+            if self._parts is None:
+                self._parts = _Index(most=_COMMON)
+                self._parts.add(self._secrets, _samples)
+            texts = (data, *map(bytes.fromhex, _hexadecimal(data.decode("ascii", "replace"))))
+            words = chain.from_iterable(self._parts.words_in(each.lower()) for each in texts)
+            found = {}
+            _add_parts(found, dict.fromkeys((*own, *self._words_in(data), *words)))
         return [
             Span(at, at + length)
-            for length, parts in self._parts.items()
+            for length, parts in found.items()
             for at in range(len(data) - length + 1)
             if data[at : at + length] in parts
         ]
 
-    def _needles_from(self, shortest: int) -> _Needles:
-        """Return what to look for: secrets of so many letters or more in each spelling without escapes."""
-        if shortest not in self._needles:
-            self._needles[shortest] = _Needles()
-            self._needles[shortest].add(self._forms(self._secrets, shortest))
-        return self._needles[shortest]
 
-    def _forms(self, secrets: Iterable[str], shortest: int) -> Iterator[bytes]:
-        return (form for secret in secrets for form in _forms(secret, self._any, shortest))
+class _Index:
+    """Which of thousands of secrets a text may have: those with which it has eight letters in common.
 
+    A gateway may have a million keys, and each may be in each of its answers. Of a secret, a few places are
+    kept; a text is searched at each of its places.
 
-class _Needles:
-    """What to look for in texts; where it is much, only for what has four letters in common with a text.
-
-    A gateway may have thousands of keys, and each may be in each of its answers. The first four letters of an
-    occurrence that begin at a multiple of four are among the first seven of the needle.
+    Args:
+        most: letters that more secrets than this have in common are none of theirs, but the maker's; None to
+            keep all.
     """
 
-    def __init__(self) -> None:
-        self._all: dict[bytes, None] = {}
-        self._short: list[bytes] = []
-        self._by_block: defaultdict[int, list[bytes]] = defaultdict(list)
+    def __init__(self, most: int | None = None) -> None:
+        self._words: dict[int, str | list[str]] = {}
+        self._short: dict[str, None] = {}
+        self._most = most
 
-    def __len__(self) -> int:
-        return len(self._all)
+    def add(self, secrets: Iterable[str], blocks_of: Callable[[str], Iterable[bytes]]) -> None:
+        """Look for some more secrets, each by some blocks of eight letters; one of fewer letters always."""
+        words = self._words
+        for secret in secrets:
+            for block in blocks_of(secret):
+                if len(block) < _BLOCK:
+                    self._short[secret] = None
+                    continue
+                (number,) = _number(block)
+                known = words.setdefault(number, secret)
+                if isinstance(known, list):
+                    if self._most is None or len(known) <= self._most:
+                        known.append(secret)
+                elif known is not secret:
+                    words[number] = [known, secret]
 
-    def add(self, needles: Iterable[bytes]) -> None:
-        """Look for some more from now on."""
-        for needle in needles:
-            if needle in self._all:
-                continue
-            self._all[needle] = None
-            if len(needle) < 2 * _BLOCK - 1:
-                self._short.append(needle)
-                continue
-            for at in range(_BLOCK):
-                self._by_block[_number(needle, at)[0]].append(needle)
+    def words_in(self, data: bytes) -> Iterable[str]:
+        """Return the secrets that a text may have."""
+        found = dict(self._short)
+        view, keys = memoryview(data), self._words.keys()
+        for start in range(min(_BLOCK, len(data))):
+            end = start + (len(data) - start) // _BLOCK * _BLOCK
+            for number in keys & view[start:end].cast("Q"):
+                known = self._words[number]
+                if isinstance(known, str):
+                    found[known] = None
+                elif self._most is None or len(known) <= self._most:
+                    found.update(dict.fromkeys(known))
+        return found
 
-    def in_text(self, data: bytes) -> Iterable[bytes]:
-        """Return those that a text may have."""
-        if len(self._all) <= _FEW:
-            return self._all
-        blocks = set(memoryview(data)[: len(data) // _BLOCK * _BLOCK].cast("I"))
-        found = (self._by_block[block] for block in self._by_block.keys() & blocks)
-        return dict.fromkeys([*self._short, *chain.from_iterable(found)])
+
+def _samples(secret: str) -> Iterator[bytes]:
+    """Yield eight letters of a secret at every fourth: each part of eleven letters has one of them."""
+    plain = secret.encode("utf-8", "surrogatepass").lower()
+    return (plain[at : at + _BLOCK] for at in range(0, len(plain) - _BLOCK + 1, _BLOCK // 2))
+
+
+def _hexadecimal(text: str) -> Iterator[str]:
+    """Yield the hexadecimal digits in a text that may be those of a part, as pairs from both beginnings."""
+    for found in _HEXADECIMAL.finditer(text):
+        for start in (0, 1):
+            digits = found[0][start:]
+            yield digits[: len(digits) // 2 * 2]
 
 
 def _forms(secret: str, escapes: re.Pattern[bytes], shortest: int) -> Iterator[bytes]:

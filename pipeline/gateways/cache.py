@@ -23,6 +23,11 @@ class BodyCache(Generic[T]):
         candidates = self._by_length.get(len(body), ())
         return next((value for other, value, _ in candidates if other == body), None)
 
+    def clear(self) -> None:
+        """Drop all that is kept."""
+        self._by_length.clear()
+        self._size = 0
+
     def put(self, body: bytes, value: T, size: int = 0) -> None:
         """Keep a value for a body, and evict the oldest ones above the limit.
 

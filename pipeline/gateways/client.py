@@ -194,7 +194,7 @@ class GatewayClient:
         started = time.perf_counter()
         gateway, dialect = request.scope.gateway, request.dialect
         auth = await self._authenticate(request.scope, dialect)
-        redactor = self._redactor(gateway)
+        redactor = self._redactor(gateway).of_scope(auth.secrets)
         pages = request.pages()
         page, first = next(pages), None
         headers = auth.headers | ({} if page.body else request.validators.headers())
@@ -247,7 +247,7 @@ class GatewayClient:
                 ),
             )
         except FetchError as error:
-            error.reword(self._redactor(scope.gateway).text)
+            error.reword(self._redactor(scope.gateway).of_scope(auth.secrets).text)
             raise
 
     async def _list_read(self, key: Key) -> None:
@@ -271,8 +271,7 @@ class GatewayClient:
     async def _send(self, request: HttpRequest, gateway: Gateway, auth: Authentication) -> Reply:
         assert self._transport
         request = replace(request, secret_params=auth.params)
-        redactor = self._redactor(gateway)
-        redactor.add(auth.secrets)
+        redactor = self._redactor(gateway).of_scope(auth.secrets)
         return await send(self._transport, request, gateway.limits, redactor)
 
     def _redactor(self, gateway: Gateway) -> Redactor:

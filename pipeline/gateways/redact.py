@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 from pipeline.core.limits import MAX_ESCAPES, SMALL_ANSWER
 from pipeline.core.masking import Masker
@@ -22,17 +23,22 @@ class Redactor:
     """Replaces secrets in everything that a gateway sent back."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        self._has_secrets = False
+        self._own: tuple[str, ...] = ()
         self._masker = Masker()
         self._clean: BodyCache[bytes] = BodyCache()
         self.add(secrets)
 
     def add(self, secrets: Iterable[Secret]) -> None:
         """Replace some more secrets from now on."""
-        values = [secret.reveal() for secret in secrets]
-        self._has_secrets |= bool(values)
-        if self._masker.add(values):
-            self._clean = BodyCache()
+        if self._masker.add([secret.reveal() for secret in secrets]):
+            self._clean.clear()
+
+    def of_scope(self, secrets: Sequence[Secret]) -> Redactor:
+        """Return this one for the answers to a scope with some secrets, which are replaced from now on."""
+        self.add(secrets)
+        found = copy(self)
+        found._own = tuple(secret.reveal() for secret in secrets)  # noqa: SLF001 - of the same class
+        return found
 
     def body(self, body: bytes) -> bytes:
         """Return a body with whole secrets masked; see `Masker.body`.
@@ -43,9 +49,7 @@ class Redactor:
         # Most scopes of a gateway get the same answer.
         if (clean := self._clean.get(body)) is not None:
             return clean
-        if self._has_secrets and all(
-            _has_many(body, beginnings) for beginnings in (_FIRST_LETTERS, _ESCAPES)
-        ):
+        if self._masker and all(_has_many(body, beginnings) for beginnings in (_FIRST_LETTERS, _ESCAPES)):
             raise Unreadable(
                 f"the answer has more than {MAX_ESCAPES:,} escaped letters",
                 cure="ask for a part of it, with `path`, `params` or `paging`",
@@ -62,8 +66,8 @@ class Redactor:
         return value if self.mask(value) == value else None
 
     def mask(self, text: str) -> str:
-        """Return a text with secrets, and parts of them, masked."""
-        return self._masker.text(text)
+        """Return a text with secrets, and parts of them, masked; see `Masker.text`."""
+        return self._masker.text(text, self._own)
 
     def text(self, text: str) -> str:
         """Return an error text fit to be stored and shown; see `core.text.redact`."""

@@ -35,6 +35,20 @@ def scope_states(
     return {state.name: state for state in states}
 
 
+def scope_ids(store: Store, names: Iterable[str], users: Iterable[str] = ()) -> list[int]:
+    """Return the ids of the recorded scopes of some names, and of the groups of some users' scopes."""
+    rows = store.stream(
+        """
+        select id from scopes where name in (select value from json_each(:names))
+        union
+        select scopes.id from json_each(:users) as user
+        join scopes on scopes.name > user.value || '.' and scopes.name < user.value || '/'
+        """,
+        {"names": json.dumps(list(names)), "users": json.dumps(list(users))},
+    )
+    return [number for (number,) in rows]
+
+
 def asked_keys(store: Store, gateway: str) -> dict[str, str | None]:
     """Return the group of each scope of a gateway that runs ask with a key, by the scope's name."""
     rows = store.rows(

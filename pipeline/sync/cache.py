@@ -19,6 +19,7 @@ from pipeline.store import LedgerWriter, Store, read_listing, scope_states
 from pipeline.store.ledger import AnonymousScope, HoldRow, LargeHold
 from pipeline.store.listings import ReadRecord, listing_models, read_record
 from pipeline.store.runs import trusted_starts
+from pipeline.store.scopes import scope_ids
 from pipeline.sync.holds import SIMILAR_WITHIN, HeldAnswer, HeldList, HoldHistory, HoldRecord
 from pipeline.sync.reparse import reparse
 
@@ -48,14 +49,14 @@ class RunCache:
     """A cache of the database for one process that holds its lock; invalid after a rollback.
 
     `states` are those before the present run, by the scope's name, without those of other sites; `refresh`
-    updates them in place.
+    updates them in place. Of `only` some scopes, they are of these and of the groups of users among them.
     `read_ahead` has the facts and permissions of records that another process has read.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, only: Sequence[Scope] | None = None) -> None:
         self.store = store
         self.ledger = LedgerWriter(store)
-        self.states = scope_states(store, own=True)
+        self.states = scope_states(store, None if only is None else _ids(store, only), own=True)
         self.read_ahead: Mapping[Digest, ReadRecord] = {}
         self.transitions: dict[int, RecordedTransition] = {}
         self._enrolled: tuple[Sequence[Scope], Mapping[str, str]] | None = None
@@ -262,6 +263,12 @@ class RunCache:
             last_modified=None,
             price_advice=self.price_advice(scope, listing, answer.dialect),
         )
+
+
+def _ids(store: Store, scopes: Sequence[Scope]) -> list[int]:
+    """Return the ids of recorded scopes, and of the groups of users among them."""
+    users = [scope.name for scope in scopes if scope.all_groups]
+    return scope_ids(store, [scope.name for scope in scopes], users)
 
 
 def _dialects(scopes: Sequence[Scope], results: Mapping[str, ScopeResult]) -> dict[str, str]:

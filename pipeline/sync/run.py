@@ -73,7 +73,7 @@ def sync(
         StoreError: nothing was written.
     """
     started_at = clock()
-    cache = RunCache(store)
+    cache = RunCache(store, None if all_scopes and not shard else scopes)
     if fetch is None:
         fetched = fetch_and_read(scopes, cache.states, make_client, on_result)
     else:

@@ -7,6 +7,7 @@ import json
 import random
 import string
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import example, given
@@ -168,3 +169,69 @@ def test_secrets_that_are_added_later_are_masked_too() -> None:
     for text in ("first-secret", r"s\u00e9cond-secret", "short", r"with\"quote-and-more", "cond-secret"):
         assert masker.text(f"({text})") == "(***)" or text == "cond-secret"
     assert masker.body(rb"s\u00e9cond-secret short") == b"*** short"
+
+
+OTHERS = [f"sk-{random.Random(number).randbytes(18).hex()}" for number in range(100)]
+"""More secrets than are looked for one by one."""
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("secret", [*SECRETS, "pässwörter und mehr", "user s3cret", "Bearer t0ken-of-one"])
+def test_one_of_many_secrets_is_masked_as_if_it_were_alone(secret: str, spelling: str) -> None:
+    alone, many = Masker([secret]), Masker([*OTHERS[:50], secret, *OTHERS[50:]])
+    written = f'{{"message": "no {SPELLINGS[spelling](secret)}!"}}'
+    assert many.body(written.encode()) == alone.body(written.encode())
+    assert many.text(written) == alone.text(written)
+    later = Masker(OTHERS)
+    assert "***" not in later.text("nothing") + later.body(b"nothing").decode()
+    later.add([secret])
+    assert later.body(written.encode()) == alone.body(written.encode())
+    assert later.text(written) == alone.text(written)
+
+
+@pytest.mark.parametrize("spelling", [name for name in SPELLINGS if "base64" not in name])
+def test_a_part_of_one_of_many_secrets_is_masked_in_texts(spelling: str) -> None:
+    secret, many = SECRETS[0], Masker([*OTHERS, SECRETS[0]])
+    for at in range(len(secret) - 11):
+        text = f"the key 0{SPELLINGS[spelling](secret[at : at + 12])}… is unknown"
+        assert many.text(text) == Masker([secret]).text(text)
+        assert many.body(text.encode()) == text.encode()
+
+
+def test_of_many_secrets_the_own_one_is_masked_in_parts_in_base64() -> None:
+    secret, many = SECRETS[0], Masker([*OTHERS, SECRETS[0]])
+    for before in range(3):
+        text = f"token {base64.b64encode(b'x' * before + secret[3:19].encode()).decode()}"
+        assert many.text(text, [secret]) == Masker([secret]).text(text) != text
+
+
+def test_short_secrets_among_many_are_masked_in_texts() -> None:
+    many = Masker([*OTHERS, "hUn7e", "hUn7e-8x"])
+    assert many.text("no hun7e, no %68Un7e") == "no ***, no ***"
+    assert many.body(b"hUn7e hUn7e-8x") == b"hUn7e ***"
+
+
+def test_secrets_that_begin_alike_are_masked_and_their_beginning_costs_nothing() -> None:
+    secrets = [f"sk-ant-api03-{number:020d}-tail" for number in range(2_000)]
+    many = Masker(secrets)
+    text = "no sk-ant-api03-x"
+    many.text(text)
+    started = time.process_time()
+    for _ in range(100):
+        assert many.text(text) == text
+    assert time.process_time() - started < 0.5
+    assert many.text(f"no {secrets[7]}!") == "no ***!"
+
+
+def test_a_secret_among_many_takes_little_memory() -> None:
+    number = 5_000
+    secrets = [f"sk-{random.Random(each).randbytes(24).hex()}" for each in range(number)]
+    tracemalloc.start()
+    many = Masker(secrets)
+    many.body(b'{"data": [{"id": "a"}]}')
+    bodies, _ = tracemalloc.get_traced_memory()
+    many.text("the key is unknown")
+    texts, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert bodies / number < 800
+    assert texts / number < 2_400

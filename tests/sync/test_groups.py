@@ -16,6 +16,7 @@ from support.e2e import Done, Job, valid
 
 from pipeline.browse.datasette import configuration
 from pipeline.browse.queries import QUERIES
+from pipeline.core.shards import Shard
 from pipeline.core.times import iso
 from pipeline.core.types import Kind
 from pipeline.maintenance import dialects_of, verify
@@ -38,10 +39,10 @@ class Groups:
         self.gateway = gateway
         self.at = BEGIN
 
-    def run(self, *, times: int = 1) -> Done:
-        """Run so many times; return the last run."""
+    def run(self, *, times: int = 1, only: tuple[str, ...] = ()) -> Done:
+        """Run so many times, all scopes or `only` those of an option; return the last run."""
         for _ in range(times):
-            done = self.job.quick("run", "--verbose", at=iso(self.at))
+            done = self.job.quick("run", "--verbose", *only, at=iso(self.at))
             self.at += timedelta(minutes=30)
         return done
 
@@ -113,6 +114,32 @@ def test_a_deleted_group_is_one_removal_and_its_scope_retires(groups: Groups) ->
     assert groups.events() == [("group", "svip gone")]
     assert groups.outcomes("local/ada.svip") == ["baseline", "retired"]
     assert groups.coverage()["local/ada.svip"]["last_answered"] == iso(BEGIN)
+
+
+def _shard_of(name: str) -> str:
+    return next(f"{number}/97" for number in range(1, 98) if name in Shard(number, 97))
+
+
+@pytest.mark.parametrize("only", [("--scope", "local/ada"), ("--shard", _shard_of("local/ada"))])
+def test_a_run_of_a_user_alone_asks_and_retires_the_groups(groups: Groups, only: tuple[str, str]) -> None:
+    groups.run(only=only)
+    assert groups.run(only=only).stdout == "no changes; 4 of 4 scopes answered\n"
+    groups.gateway.group("svip", usable=False)
+    groups.run(times=5, only=only)
+    assert groups.events() == [("group", "svip gone")]
+    assert groups.outcomes("local/ada.svip") == ["baseline", "retired"]
+    assert groups.outcomes("local/ada.vip") == ["baseline"]
+
+
+def test_the_shards_of_others_do_not_retire_the_groups_of_a_user(groups: Groups) -> None:
+    groups.run()
+    for name in ("local/ada.vip", "local/ada.svip"):
+        assert groups.run(only=("--shard", _shard_of(name))).code == 0
+    assert {each["state"] for each in groups.coverage().values()} == {"ok"}
+    groups.job.configure(groups.job.config.read_text().replace("scopes.ada", "scopes.eve"))
+    groups.run(only=("--shard", _shard_of("local/ada")))
+    found = groups.coverage()
+    assert {found[f"local/{name}"]["state"] for name in ("ada", "ada.vip", "ada.svip")} == {"retired"}
 
 
 def test_a_group_that_is_gone_for_an_hour_is_no_news(groups: Groups) -> None:
