@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from pipeline.core.types import GROUP_PREFIX, HoldKind
+from pipeline.store.coverages import last_asked
 from pipeline.store.database import Store
 from pipeline.store.offers import pending_before
 from pipeline.store.outcomes import PROBLEMS, SETS_LISTING, URGENT_SIGHTING
@@ -78,26 +79,6 @@ class Coverage(Struct, frozen=True):
     def lasts_after(self, snapshot: int) -> bool:
         """Return whether the problem of an unsteady scope has lasted for six hours only after a snapshot."""
         return self.recurrence is not None and (self.recurrence.lasts_since or 0) > snapshot
-
-
-def _last_asked(scope: str, until: str) -> str:
-    """Return SQL: the last run that asked a scope, up to another.
-
-    Most scopes are asked by every run of their site, so that run is tried first: a scope may be in
-    thousands of sets.
-
-    Args:
-        scope: the alias of its row in `scopes`.
-        until: an expression for the id of a run.
-    """
-    return f"""coalesce((
-        select near.id from snapshots as near
-        where near.id = (select max(id) from snapshots where id <= {until} and site is {scope}.site)
-        and exists (select 1 from coverage_scopes
-                    where coverage_scopes.coverage = near.covered and coverage_scopes.scope = {scope}.id)), (
-        select max((select max(covering.id) from snapshots as covering
-                    where covering.covered = coverage_scopes.coverage and covering.id <= {until}))
-        from coverage_scopes where coverage_scopes.scope = {scope}.id))"""  # noqa: S608 - our own words
 
 
 def coverage(
@@ -247,7 +228,7 @@ def unasked_scopes(store: Store, run: int) -> Iterator[tuple[str, str, str]]:
 _UNASKED = f"""
 select gateways.name, scopes.name, snapshots.started_at from scopes
 join gateways on gateways.id = scopes.gateway
-join snapshots on snapshots.id = {_last_asked("scopes", ":until")}
+join snapshots on snapshots.id = {last_asked("scopes", ":until")}
 where scopes.asked and scopes.site is null and snapshots.id < :until order by scopes.name
 """  # noqa: S608 - constants only
 
@@ -326,7 +307,7 @@ current as (
         select sightings.listing from sightings
         where sightings.scope = scopes.id and sightings.snapshot <= point.until
         and sightings.outcome in {SETS_LISTING} order by sightings.id desc limit 1
-    ) as listing_then, {_last_asked("scopes", "point.until")} as last_run
+    ) as listing_then, {last_asked("scopes", "point.until")} as last_run
     from scopes, point where true
 )
 select current.name, current.key_hint,
@@ -350,7 +331,7 @@ select current.name, current.key_hint,
        asked.started_at,
        case when last.outcome = 'failed'
             then (select snapshots.started_at from snapshots
-                  where snapshots.id = {_last_asked("current", "began.id - 1")})
+                  where snapshots.id = {last_asked("current", "began.id - 1")})
             else asked.started_at end,
        case when last.outcome = 'failed' then last.error_class end,
        case when last.outcome in {PROBLEMS} then reasons.name end,

@@ -80,3 +80,23 @@ _BEGIN = """
         select 1 from coverage_spans as spans
         where spans.scope = wanted.value and spans.series = :series and spans.until is null)
 """
+
+
+def last_asked(scope: str, until: str) -> str:
+    """Return SQL: the last run that asked a scope, up to another.
+
+    Most scopes are asked by every run of their site, so that run is tried first: a scope may be in
+    thousands of sets.
+
+    Args:
+        scope: the alias of its row in `scopes`.
+        until: an expression for the id of a run.
+    """
+    return f"""coalesce((
+        select near.id from snapshots as near
+        where near.id = (select max(id) from snapshots where id <= {until} and site is {scope}.site)
+        and exists (select 1 from coverage_scopes
+                    where coverage_scopes.coverage = near.covered and coverage_scopes.scope = {scope}.id)), (
+        select max((select max(covering.id) from snapshots as covering
+                    where covering.covered = coverage_scopes.coverage and covering.id <= {until}))
+        from coverage_scopes where coverage_scopes.scope = {scope}.id))"""  # noqa: S608 - our own words

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pipeline.core.prices import UNIT_FACTORS
 from pipeline.core.types import GROUP_PREFIX
+from pipeline.store.coverages import last_asked
 from pipeline.store.outcomes import PROBLEMS, URGENT_SIGHTING
 
 _OFFERED = """
@@ -23,6 +24,9 @@ _LISTS = """
 """
 
 _LAST_ID = (1 << 63) - 1
+
+_LAST_RUN = f"iif(sightings.outcome = 'failed', began.id - 1, {_LAST_ID})"
+"""The last run that may have had an answer of a scope."""
 
 _WITH_RECORD = """
     from listing_records join lists on lists.listing = listing_records.listing
@@ -295,11 +299,8 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes
             when sightings.outcome in {PROBLEMS} then sightings.outcome else 'ok' end as state,
        case when sightings.outcome in {PROBLEMS} then began.started_at end as state_since,
        iif(scopes.lists_groups, null, listings.size) as models,
-       (select snapshots.started_at from snapshots where snapshots.id = (
-            select max((select max(covering.id) from snapshots as covering
-                        where covering.covered = coverage_scopes.coverage
-                        and (sightings.outcome <> 'failed' or covering.id < began.id)))
-            from coverage_scopes where coverage_scopes.scope = scopes.id)) as last_answered,
+       (select snapshots.started_at from snapshots
+        where snapshots.id = {last_asked("scopes", _LAST_RUN)}) as last_answered,
        case when sightings.outcome = 'failed' then sightings.error_class end as error_class,
        reasons.name as error,
        coalesce((sightings.outcome = 'failed' and exists ({URGENT_SIGHTING.strip()}))

@@ -590,11 +590,15 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes
             when sightings.outcome in ('failed', 'held') then sightings.outcome else 'ok' end as state,
        case when sightings.outcome in ('failed', 'held') then began.started_at end as state_since,
        iif(scopes.lists_groups, null, listings.size) as models,
-       (select snapshots.started_at from snapshots where snapshots.id = (
-            select max((select max(covering.id) from snapshots as covering
-                        where covering.covered = coverage_scopes.coverage
-                        and (sightings.outcome <> 'failed' or covering.id < began.id)))
-            from coverage_scopes where coverage_scopes.scope = scopes.id)) as last_answered,
+       (select snapshots.started_at from snapshots
+        where snapshots.id = coalesce((
+        select near.id from snapshots as near
+        where near.id = (select max(id) from snapshots where id <= iif(sightings.outcome = 'failed', began.id - 1, 9223372036854775807) and site is scopes.site)
+        and exists (select 1 from coverage_scopes
+                    where coverage_scopes.coverage = near.covered and coverage_scopes.scope = scopes.id)), (
+        select max((select max(covering.id) from snapshots as covering
+                    where covering.covered = coverage_scopes.coverage and covering.id <= iif(sightings.outcome = 'failed', began.id - 1, 9223372036854775807)))
+        from coverage_scopes where coverage_scopes.scope = scopes.id))) as last_answered,
        case when sightings.outcome = 'failed' then sightings.error_class end as error_class,
        reasons.name as error,
        coalesce((sightings.outcome = 'failed' and exists (select 1 from sightings as severe
