@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from multiprocessing import resource_tracker
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline import __version__
@@ -138,7 +139,8 @@ class _Processes:
     def submit(self, pool: Executor, work: Work, task: bytes) -> Future[bytes]:
         """Hand a task to a pool."""
         try:
-            return pool.submit(work, task)
+            with _without_main():
+                return pool.submit(work, task)
         except OSError as error:  # too many processes, too little memory
             raise _no_process(error) from error
 
@@ -146,6 +148,20 @@ class _Processes:
         """Return None: exceptions are those of the tasks."""
         del error
         return None
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Let processes that the block starts not import the script of this one, which may start a run itself.
+
+    See https://docs.python.org/3/library/multiprocessing.html#the-spawn-and-forkserver-start-methods.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _start_tracker() -> None:
@@ -226,14 +242,15 @@ def _dask(engine: Engine, timeout: float) -> Iterator[_Dask]:
     with ExitStack() as stack:
         try:
             if engine.scheduler is None:
-                cluster = LocalCluster(
-                    n_workers=engine.workers or _processors(),
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                    # Any user of this machine could have a scheduler without TLS run a program as this one.
-                    security=Security.temporary(),
-                )
+                with _without_main():
+                    cluster = LocalCluster(
+                        n_workers=engine.workers or _processors(),
+                        threads_per_worker=1,
+                        dashboard_address=None,
+                        silence_logs=logging.CRITICAL,
+                        # Without TLS, any user of this machine could have it run programs as this user.
+                        security=Security.temporary(),
+                    )
                 client = Client(stack.enter_context(cluster), timeout=timeout, set_as_default=False)
             else:
                 names = ("tls_ca_file", "tls_client_cert", "tls_client_key")

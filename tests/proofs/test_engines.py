@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from support import amount
+from support import ROOT, amount
 from support.e2e import Done, Job, Question, Reply, Scripted, default_signals, ended, listed
 from support.engines import USER, month_by, rows
 from support.fleet import Fleet, Recorded, children, wait_until
@@ -125,6 +127,20 @@ def test_processes_are_replaced_and_end_with_the_run(tmp_path: Path, gate: tuple
         wait_until(lambda started=started: not _alive(started), "the end of the workers")
         door.open.set()
     assert job.quick("run").code == 0
+
+
+def test_a_script_may_run_without_a_guard_of_its_main_part(
+    tmp_path: Path, gate: tuple[Gate, Scripted]
+) -> None:
+    """Processes that are started import the script of the first one, by default."""
+    _, server = gate
+    job = home(tmp_path / "home", server.url, 'engine = "processes"', "workers = 2")
+    script = tmp_path / "script.py"
+    script.write_text(f"import pipeline\nprint(pipeline.home({str(job.home)!r}).run().totals.answered)\n")
+    env = {**job.environment(), "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, str(script)]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("4\n", "")
 
 
 def test_a_run_outlives_workers_and_its_scheduler_and_shows_no_key(
