@@ -59,7 +59,7 @@ steps = st.tuples(
     st.sampled_from([1, 1, 2, 7, 30, 400]),
     st.none() | st.dictionaries(st.sampled_from(sorted(SCOPES)), answers, min_size=1),
 )
-plays = st.lists(steps, min_size=3, max_size=24)
+plays = st.lists(steps, min_size=12, max_size=24)
 
 
 def record(store: Store, at: str, by_scope: Answers) -> None:
@@ -171,7 +171,7 @@ def content(store: Store) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=amount(8, 300))
+@settings(max_examples=amount(6, 300))
 @given(play=plays)
 def test_each_scope_has_the_history_that_it_has_at_its_site(play: Sequence[Step]) -> None:
     """However runs and merges follow each other; verify finds nothing, and rebuild corrects nothing."""
@@ -208,7 +208,7 @@ def test_each_scope_has_the_history_that_it_has_at_its_site(play: Sequence[Step]
     assert content(center) == before
 
 
-@settings(max_examples=amount(6, 200))
+@settings(max_examples=amount(4, 200))
 @given(play=plays)
 def test_merging_after_each_run_is_merging_once(play: Sequence[Step]) -> None:
     """Row for row."""
