@@ -104,6 +104,24 @@ def test_the_scopes_of_one_gateway_are_dealt_evenly_to_all_workers():
 # The same rows.
 
 
+def test_each_worker_reads_a_list_of_keys_by_itself_and_no_key_travels(
+    tmp_path: Path, threads: Threads
+) -> None:
+    keys = {f"k{number}": f"sk-key-number-{number:04}" for number in range(6)}
+    (tmp_path / "list").write_text("\n".join(["name,key", *(f"{name},{key}" for name, key in keys.items())]))
+    (tmp_path / "vault").write_text(f"echo x >>{tmp_path}/starts; cat {tmp_path}/list")
+    job = job_of(tmp_path, "processes")
+    # The anonymous scope is echoed a key of the list, which its worker may not have used yet.
+    with Scripted(lambda _: Reply(listed("lyra", note=keys["k5"]))) as server:
+        job.asks(server.url, keys=f"command:sh {tmp_path}/vault")
+        assert job.quick("run").code == 0
+    assert (tmp_path / "starts").read_text().split() == ["x"] * (1 + threads.number)
+    travelled = b"".join([*threads.tasks, *threads.replies])
+    assert b"lyra" in travelled
+    recorded = job.database.read_bytes()
+    assert [name for name, key in keys.items() if key.encode() in travelled + recorded] == []
+
+
 def test_parts_record_the_same_rows_as_one_process(tmp_path: Path, threads: Threads) -> None:
     month = Month(3)
     jobs = [job_of(tmp_path, "local"), job_of(tmp_path, "processes")]
