@@ -453,13 +453,15 @@ class LedgerWriter:
                    sightings.listing, sightings.error_class, coalesce(sightings.since, sightings.snapshot),
                    reasons.name, iif(sightings.shortened_from is null, listings.digest, null)
             from (select id from scopes where held is not null
-                  union select scope from sightings where snapshot >= :first and outcome = 'held') as held
+                  union select scope from sightings where snapshot >= :first and +outcome = 'held') as held
+            left join sightings as early on early.id = (
+                select ended.id from sightings as ended
+                where ended.scope = held.id and ended.snapshot < :first
+                and ended.outcome in {HOLD_OUTCOMES} and ended.outcome <> 'held'
+                order by ended.snapshot desc, ended.id desc limit 1)
             cross join sightings on sightings.scope = held.id and sightings.outcome in {HOLD_OUTCOMES}
-                and sightings.id > coalesce((
-                    select early.id from sightings as early
-                    where early.scope = held.id and early.snapshot < :first
-                    and early.outcome in {HOLD_OUTCOMES} and early.outcome <> 'held'
-                    order by early.snapshot desc, early.id desc limit 1), 0)
+                and sightings.snapshot >= coalesce(early.snapshot, 0)
+                and sightings.id > coalesce(early.id, 0)
             join snapshots on snapshots.id = sightings.snapshot
             left join listings on listings.id = sightings.listing
             left join reasons on reasons.id = sightings.reason
@@ -560,12 +562,15 @@ class LedgerWriter:
             select moved.scope from snapshots
             join sightings as moved on moved.snapshot = snapshots.id
             join sightings as held on held.id = (
-                select max(before.id) from sightings as before
-                where before.scope = moved.scope and before.outcome = 'held' and before.id < moved.id)
+                select before.id from sightings as before
+                where before.scope = moved.scope and before.snapshot <= moved.snapshot
+                and +before.outcome = 'held' and before.id < moved.id
+                order by before.snapshot desc, before.id desc limit 1)
             where snapshots.covered = (select id from coverages where digest = :empty)
             and moved.id = (
-                select max(last.id) from sightings as last
-                where last.scope = moved.scope and last.outcome in ('baseline', 'moved'))
+                select last.id from sightings as last
+                where last.scope = moved.scope and +last.outcome in ('baseline', 'moved')
+                order by last.snapshot desc, last.id desc limit 1)
             and held.error_class = 'incomplete' and held.listing = moved.listing
             """,
             {"empty": set_digest(())},

@@ -144,7 +144,8 @@ def recurrence(store: Store, sighting: int) -> Recurrence:
 
 def has_unsteady(store: Store) -> bool:
     """Return whether any scope is or was unsteady."""
-    sql = f"select 1 from sightings where outcome in {PROBLEMS} and flap_level >= {UNSTEADY} limit 1"  # noqa: S608 - our own words
+    # By the index of flap levels: that of outcomes has every failure of the past.
+    sql = f"select 1 from sightings where +outcome in {PROBLEMS} and flap_level >= {UNSTEADY} limit 1"  # noqa: S608 - our own words
     return bool(store.rows(sql))
 
 
@@ -158,10 +159,10 @@ def unsteady_scopes(store: Store, at: str) -> list[UnsteadyScope]:
         from sightings as problem join scopes on scopes.id = problem.scope
         where problem.id in (
             select max(sightings.id) from sightings join snapshots as run on run.id = sightings.snapshot
-            where outcome in {PROBLEMS} and flap_level >= {UNSTEADY}
+            where +outcome in {PROBLEMS} and flap_level >= {UNSTEADY}
             and iif(run.status = 'imported', run.started_at >= :since, run.id >= coalesce((
                 select min(id) from snapshots where started_at >= :since and status <> 'imported'), 0))
-            group by scope)
+            group by +scope)
         and not exists (
             select 1 from sightings as later
             where later.scope = problem.scope and later.id > problem.id

@@ -75,6 +75,31 @@ def queries(scopes: int, steps: list[Step]) -> list[Counter[str]]:
     return found
 
 
+def test_queries_of_a_run_use_no_index_of_the_whole_past() -> None:
+    """The index of outcomes has every failure and every hold, and that of scopes every sighting."""
+    with CountingStore.open(None) as store:
+        made = [sql for steps in STEPS.values() for each in queries(3, steps) for sql in each]
+        plans = {
+            sql: [row["detail"] for row in store.rows(f"explain query plan {sql}", _ANY)]
+            for sql in dict.fromkeys(made)
+            if "sightings" in sql
+        }
+    past = ("SCAN sightings", "sightings_outcome")
+    assert len(plans) > 5
+    assert {
+        sql: plan for sql, plan in plans.items() if any(each in line for line in plan for each in past)
+    } == {}
+
+
+class _Any(dict[str, Any]):
+    def __missing__(self, _name: str) -> None:
+        return None
+
+
+_ANY = _Any(unused=None)
+"""Parameters for a plan, which does not depend on them."""
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_a_run_over_many_scopes_asks_the_database_as_often_as_one_over_few(name: str) -> None:
     assert queries(3, STEPS[name]) == queries(40, STEPS[name])
