@@ -245,7 +245,7 @@ class Gateway(Struct, frozen=True):
     overrides: Overrides = field(default_factory=Overrides)
 
 
-class Scope(Struct, frozen=True):
+class Scope(Struct, frozen=True, gc=False):
     """A view of a gateway: that of a key, of a signed-in user, or the anonymous one.
 
     With `all_groups` the user's groups are listed, and each is a scope of its own beside this one.
