@@ -52,8 +52,7 @@ url = {url}
 """
 
 _NO_KEYS_FILE = """\
-# keys = "keys.csv"               # many keys at once: a CSV file `name,key,group`, with references in it
-# keys = "command:op read op://prod/hub/keys.csv"    # or a program that prints such a list, with the keys\
+# keys = "keys.csv"               # many keys: CSV `name,key,group` by reference; "command:…" prints the keys\
 """
 
 _PUBLIC = "public = {}                       # anonymous: the gateway's default group"
