@@ -738,7 +738,7 @@ class Home(Struct, frozen=True):
         """
         found = [*config.scopes]
         for key_list in config.key_lists:
-            found += _of_list(config, key_list, globs, resolver, store)
+            found += _of_list(config, key_list, globs, resolver, store, shard)
         if config.key_lists:
             order = {gateway.name: number for number, gateway in enumerate(config.gateways)}
             found.sort(key=lambda scope: order[scope.gateway.name])
@@ -1634,9 +1634,14 @@ def _peers(config: Config, asked: tuple[Scope, ...]) -> tuple[Scope, ...]:
 
 
 def _of_list(
-    config: Config, key_list: KeyList, globs: Globs, resolver: Resolver, store: Store | None = None
+    config: Config,
+    key_list: KeyList,
+    globs: Globs,
+    resolver: Resolver,
+    store: Store | None = None,
+    shard: Shard | None = None,
 ) -> list[Scope]:
-    """Return the scopes of a list of keys that match one of some globs; see `Home._asked`."""
+    """Return the scopes of a list of keys that match a glob and are in a shard; see `Home._asked`."""
     from pipeline.sync.listed import listed_scopes
 
     name, wanted = key_list.gateway.name, NameTest(globs)
@@ -1653,7 +1658,11 @@ def _of_list(
     except Unresolved as error:
         if not known:
             raise ConfigError(error.message, where=where) from None
-    found = list(listed_scopes(key_list, table, known, wanted.__contains__))
+
+    def is_wanted(scope: str) -> bool:
+        return scope in wanted and (shard is None or scope in shard)
+
+    found = list(listed_scopes(key_list, table, known, is_wanted))
     clash = next(configs.name_clashes((*others, *found)), None)
     if clash:
         raise ConfigError(clash, where=where)

@@ -372,3 +372,11 @@ def test_gpg_decrypts_a_list(hub: SimpleNamespace, tmp_path: Path) -> None:
     subprocess.run(["gpgconf", "--kill", "all"], check=False, env=job.environment())
     assert done.code == 0, done.output
     assert states(job)["hub/k1"] == "ok"
+
+
+def test_a_scope_of_another_shard_is_not_asked_though_it_is_named(hub: SimpleNamespace) -> None:
+    number = next(n for n in (1, 2) if "hub/k1" not in Shard(n, 2))
+    done = hub.job.quick("run", "--shard", f"{number}/2", "--scope", "hub/k1", at=AT[0])
+    assert (done.code, done.output) == (0, "")
+    assert hub.server.requests == []
+    assert "no scope matches 'hub/zz'" in hub.job.quick("run", "--shard", "1/2", "--scope", "hub/zz").stderr
