@@ -151,7 +151,7 @@ def test_a_scope_with_nothing_new_takes_at_most_four_bytes_back(tmp_path: Path, 
     assert sum(map(len, threads.replies)) <= 4 * 200
 
 
-def test_a_listing_and_a_failure_come_back_once_for_all_scopes_of_a_shard(
+def test_a_listing_and_a_failure_come_back_once_for_all_scopes_of_a_part(
     tmp_path: Path, threads: Threads
 ) -> None:
     def answer(asked: Question) -> Reply:
@@ -257,21 +257,6 @@ def shown(pair: Pair) -> object:
         dialect = (answer.dialect.name, answer.dialect.reading)
         return scope, replace(answer, dialect=ONE_API), dialect if scope.group != "vip" else None, seconds
     return scope, answer, seconds
-
-
-def test_the_keys_of_a_list_are_read_where_they_are_used(tmp_path: Path, threads: Threads) -> None:
-    keys = {f"k{number}": f"sk-listed-number-{number:04}" for number in range(40)}
-    job = job_of(tmp_path, "processes")
-    with Scripted(lambda _: Reply(listed("a"))) as server:
-        job.asks(server.url, keys="file:keys.list", scopes={"public": ""})
-        lines = "".join(f"{name},{key},vip\n" for name, key in keys.items())
-        (job.home / "keys.list").write_text(f"name,key,group\n{lines}")
-        assert job.quick("run").code == 0
-        asked = {each.headers["Authorization"] for each in server.requests}
-    assert asked == {None, *(f"Bearer {key}" for key in keys.values())}
-    messages = b"".join((*threads.tasks, *threads.replies))
-    assert messages.count(b"file:keys.list") == 2
-    assert b"sk-listed" not in messages
 
 
 # Workers that end, hang, or differ.
