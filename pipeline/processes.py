@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import selectors
 import signal
@@ -106,14 +107,20 @@ def _exchange(process: subprocess.Popen[bytes], stdin: bytes, end: float, most: 
                         selector.unregister(process.stdin)
                         process.stdin.close()
                 else:
-                    chunk = os.read(process.stdout.fileno(), _CHUNK)
+                    chunk = os.read(process.stdout.fileno(), _pipe_size(process.stdout.fileno()))
                     output += chunk[: most - len(output)]
                     if not chunk:
                         selector.unregister(process.stdout)
             if ended:
-                # What it wrote was in the pipe: a pipe holds no more than one chunk.
+                # What it wrote was in the pipe, all of which was read at once.
                 break
     return bytes(output)
+
+
+def _pipe_size(pipe: int) -> int:
+    """Return how many bytes a pipe may hold: programs such as pv give it more than one chunk."""
+    ask = getattr(fcntl, "F_GETPIPE_SZ", None)  # Linux
+    return _CHUNK if ask is None else max(_CHUNK, fcntl.fcntl(pipe, ask))
 
 
 def _write(pipe: int, rest: memoryview) -> memoryview:

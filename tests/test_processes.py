@@ -102,6 +102,14 @@ def test_of_an_endless_output_the_first_megabyte_is_kept() -> None:
     assert (done.status, len(done.output)) == (0, 1024 * 1024)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has pipes of other sizes")
+def test_all_that_a_larger_pipe_holds_at_the_end_of_its_program_is_read() -> None:
+    script = "import fcntl, os; fcntl.fcntl(1, 1031, 1 << 20); os.write(1, bytes(900_000)); os._exit(0)"
+    for _ in range(10):  # it was cut where the program ended before it was read
+        done = processes.run([sys.executable, "-I", "-S", "-c", script], timeout=SOON)
+        assert len(done.output) == 900_000
+
+
 def test_a_program_that_cannot_be_started_raises_the_error_of_the_system() -> None:
     with pytest.raises(FileNotFoundError):
         processes.run(["/nowhere/program"], timeout=SOON)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -162,6 +164,9 @@ class _Object(Struct):
         return Row(place, name.strip(), key.strip(), (self.group or "").strip())
 
 
+_INVALID = (msgspec.MsgspecError, RecursionError)
+"""Raised for JSON of another form, and for one that is nested deeply."""
+
 _decode_object = msgspec.json.Decoder(_Object).decode
 _decode_value = msgspec.json.Decoder(_Object | str).decode
 
@@ -169,32 +174,40 @@ _decode_value = msgspec.json.Decoder(_Object | str).decode
 def _object(text: str | msgspec.Raw, place: str) -> _Object:
     try:
         return _decode_object(text)
-    except msgspec.MsgspecError:
+    except _INVALID:
         raise KeyListError(f"{place} of the list is no JSON object with texts as `name` and `key`") from None
 
 
 def _array_rows(text: str) -> Iterator[Row]:
     try:
         values = msgspec.json.decode(text, type=list[msgspec.Raw])
-    except msgspec.MsgspecError:
+    except _INVALID:
         raise KeyListError("the list is not valid JSON") from None
     for number, value in enumerate(values, 1):
         found = _object(value, f"item {number}")
         yield found.row(f"item {number}", found.name)
 
 
+def _check_names(members: list[tuple[str, object]]) -> None:
+    """Raise KeyListError if two members of an object have the same name; decoders keep the last one."""
+    if len({name for name, _ in members}) < len(members):
+        raise KeyListError("the list has two members of the same name")
+
+
 def _object_rows(text: str) -> Iterator[Row]:
     """Yield the rows of lines that are objects, or of one object that has the keys by name."""
     try:
         values: dict[str, msgspec.Raw] | None = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except msgspec.MsgspecError:
+    except _INVALID:
         values = None
     if values is not None and not ("name" in values and {"key", "secret"} & values.keys()):
+        with suppress(RecursionError):
+            json.loads(text, object_pairs_hook=_check_names, parse_int=str, parse_float=str)
         for number, (name, value) in enumerate(values.items(), 1):
             place = f"member {number}"
             try:
                 found = _decode_value(value)
-            except msgspec.MsgspecError:
+            except _INVALID:
                 raise KeyListError(f"{place} of the list is neither a key nor an object with one") from None
             yield (_Object(key=found) if isinstance(found, str) else found).row(place, name)
         return

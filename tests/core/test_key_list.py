@@ -81,6 +81,9 @@ def test_a_csv_needs_no_groups_and_one_object_is_one_key() -> None:
         (f'{{"name": "a", "key": "{KEY}"}}\n{{"name"', "line 2 of the list is no JSON object with texts"),
         (f'{{"a": "{KEY}", "b": ["{KEY}"]}}', "member 2 of the list is neither a key nor an object with one"),
         ('{"a": {"group": "vip"}}', "member 1 of the list has no key"),
+        (f'{{"a": "{KEY}", "b": "x", "a": "{OTHER}"}}', "the list has two members of the same name"),
+        ("[" * 100_000, "the list is not valid JSON"),
+        ('{"a":' * 100_000, "line 1 of the list is no JSON object with texts"),
     ],
 )
 def test_a_fault_of_a_list_names_the_place_and_quotes_nothing(text: str, problem: str) -> None:
