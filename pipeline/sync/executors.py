@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from multiprocessing import resource_tracker
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
@@ -100,11 +101,23 @@ def workers_of(engine: Engine, deadline: float) -> Iterator[Workers]:
         Lost: they cannot be reached, or started.
         MissingPart: Dask is not installed.
     """
+    _leave_lost_directory()
     if engine.kind == "processes":
         yield _Processes(engine.workers or _processors())
     else:
         with _dask(engine, min(_CONNECT, deadline / 2)) as found:
             yield found
+
+
+def _leave_lost_directory() -> None:
+    """Change to another directory if this one was removed, or its user may not enter it, as after `sudo -u`.
+
+    A process that is started as a worker enters it by its name. No relative path leads anywhere from there.
+    """
+    try:
+        os.chdir(Path.cwd())
+    except OSError:
+        os.chdir("/")
 
 
 def _processors() -> int:

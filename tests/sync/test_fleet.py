@@ -20,6 +20,7 @@ from pipeline.core.types import (
     AccessToken,
     Anonymous,
     Cookie,
+    Engine,
     Gateway,
     Key,
     LeftOutRows,
@@ -40,6 +41,7 @@ from pipeline.gateways.dialects import all_dialects, listing_dialect
 from pipeline.gateways.reader import Pair, group_scope
 from pipeline.gateways.types import GroupGone, ListingAnswer, ScopeResult, Unchanged, Validators
 from pipeline.sync import fleet, wire
+from pipeline.sync.executors import workers_of
 from pipeline.sync.fleet import deal
 
 
@@ -332,3 +334,14 @@ def test_a_missing_secret_names_the_host_of_a_worker_elsewhere(
         done = job.quick("run")
     assert done.code == 4
     assert "on the worker far: env:K0 is not set; nothing was sent" in done.stderr
+
+
+def test_workers_start_where_the_directory_of_the_run_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with workers_of(Engine("processes", 1), 10.0) as workers, workers.pool(1) as pool:
+        assert workers.submit(pool, bytes, b"task").result(10) == b"task"
