@@ -6,12 +6,12 @@ import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pipeline.lake.tables import AMOUNT_PLACES, Table, Type
+from pipeline.lake.tables import AMOUNT_DIGITS, AMOUNT_PLACES, Table, Type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,10 +66,16 @@ def micros(at: str) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
+_LAST_PLACE = Decimal(10) ** -AMOUNT_PLACES
+_DIGITS = Context(prec=AMOUNT_DIGITS)
+"""By default, decimals have 28 digits."""
+
+
 @lru_cache(4096)
 def _exact(amount: float | Decimal) -> Decimal:
     """Return an amount with the digits that it was written with; at most `AMOUNT_PLACES` decimal places."""
-    return round(amount if isinstance(amount, Decimal) else Decimal(repr(amount)), AMOUNT_PLACES)
+    exact = amount if isinstance(amount, Decimal) else Decimal(repr(amount))
+    return exact.quantize(_LAST_PLACE, context=_DIGITS)
 
 
 def int64s(values: array[int]) -> pa.Array:

@@ -32,12 +32,15 @@ class Type(StrEnum):
             Type.TEXT: pa.string(),
             Type.TEXTS: pa.list_(pa.string()),
             Type.NUMBER: pa.int64(),
-            Type.AMOUNT: pa.decimal128(38, AMOUNT_PLACES),
+            Type.AMOUNT: pa.decimal128(AMOUNT_DIGITS, AMOUNT_PLACES),
             Type.TIME: pa.timestamp("us", tz="UTC"),
             Type.DATE: pa.date32(),
         }
         return types[self]
 
+
+AMOUNT_DIGITS = 38
+"""Digits of amounts: those of the largest decimals that all readers know."""
 
 AMOUNT_PLACES = 15
 """Decimal places of amounts."""

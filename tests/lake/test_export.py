@@ -514,6 +514,19 @@ def test_a_program_without_pyarrow_says_how_to_add_it(recorded: Job, monkeypatch
     assert not (recorded.home / "none").exists()
 
 
+def test_the_largest_and_the_least_price_are_exported_as_they_are(tmp_path: Path) -> None:
+    job = Job(tmp_path / "home")
+    with Gateway() as gateway:
+        gateway.offers("vega", cost={"in": 2**53 - 1, "out": "0.000000000000001"})
+        job.asks(gateway.url, scopes={"public": ""})
+        prices = 'prices = { unit = "1m", currency = "CNY", input = "cost.in", output = "cost.out" }\nbackoff'
+        job.configure(job.config.read_text("utf-8").replace("backoff", prices))
+        assert job.quick("run", at=RUNS[0]).code == 0
+    export(job)
+    found = query(job, "select amount from 'LAKE/prices/*/*.parquet' order by amount")
+    assert found == [(Decimal("1e-15"),), (Decimal(2**53 - 1),)]
+
+
 def test_a_history_without_a_run_has_no_files(tmp_path: Path) -> None:
     Store.open(tmp_path / "home" / "modelwatch.db").close()
     done = Job(tmp_path / "home").quick("export", "--parquet", str(tmp_path / "lake"))
