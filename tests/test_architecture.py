@@ -61,7 +61,7 @@ OWNERS = {
     "idna": {"core"},
     "jinja2": {"reports"},
     "markupsafe": {"browse", "reports"},
-    "msgspec": {"config", "core", "gateways", "sync"},
+    "msgspec": {"config", "core", "gateways", "lake", "sync"},
     "pyarrow": {"lake"},
     "rich": {"cli"},
     "smtplib": {"delivery"},

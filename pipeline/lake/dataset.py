@@ -7,7 +7,7 @@ new run are left alone. Otherwise all months are made again; a file whose conten
 from __future__ import annotations
 
 import filecmp
-import json
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
@@ -26,7 +27,7 @@ from pipeline.extras import command_to_add
 from pipeline.lake.tables import TABLES
 from pipeline.store import Store
 from pipeline.store.database import store_errors
-from pipeline.store.export import first_month_after, history_digest, months_of_runs, newest_rows
+from pipeline.store.export import BOUNDED, first_month_after, history_digest, months_of_runs, newest_rows
 from pipeline.store.files import (
     atomic_write,
     clear_drafts,
@@ -66,6 +67,10 @@ class Export(Struct, frozen=True):
     size: int
 
 
+_OWN_PATH = re.compile(r"([a-z]+)/month=\d{4}-\d{2}/\1\.parquet", re.ASCII)
+"""Only such files are removed: a manifest may come from elsewhere."""
+
+
 class _Manifest(Struct, frozen=True):
     """What the files of a dataset are made of.
 
@@ -82,6 +87,12 @@ class _Manifest(Struct, frozen=True):
     files: Mapping[str, int]
     version: str = __version__
     format: str = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.digest and not self.newest.keys() >= set(BOUNDED):
+            raise ValueError("a table is missing")
+        if not all(map(_OWN_PATH.fullmatch, self.files)):
+            raise ValueError("a file is not one of a dataset")
 
 
 def write_dataset(store: Store, target: Path, share: Share) -> Export:
@@ -211,8 +222,8 @@ def _read_manifest(target: Path) -> _Manifest:
             raise StoreError(f"has {others[0]}, which no export wrote: name another directory", path=target)
         return _Manifest({}, "", {})
     try:
-        return _Manifest(**json.loads(file.read_bytes()))
-    except (ValueError, TypeError):
+        return msgspec.json.decode(file.read_bytes(), type=_Manifest)
+    except ValueError:
         raise StoreError("is damaged: remove the directory, and export again", path=file) from None
 
 

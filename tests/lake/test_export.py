@@ -498,6 +498,28 @@ def test_other_directories_are_refused(recorded: Job, tmp_path: Path) -> None:
     one_line(job.quick("export", "--parquet", str(lake)), 74, "is damaged: remove the directory")
 
 
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"newest": {}, "digest": "", "files": {"../mine": 5}},
+        {"newest": {}, "digest": "", "files": {"runs/month=2026-05/../../../mine": 5}},
+        {"newest": {}, "digest": "x", "files": {}},
+        {"newest": 5, "digest": "x", "files": {}},
+        {"newest": {}, "digest": "", "files": {"a\0": 5}},
+        [],
+    ],
+)
+def test_a_manifest_that_no_export_wrote_is_refused_and_no_other_file_removed(
+    recorded: Job, tmp_path: Path, manifest: object
+) -> None:
+    lake = tmp_path / "lake"
+    lake.mkdir()
+    (lake / "_modelwatch.json").write_text(json.dumps(manifest))
+    (tmp_path / "mine").write_text("mine")
+    one_line(recorded.quick("export", "--parquet", str(lake)), 74, "is damaged: remove the directory")
+    assert (tmp_path / "mine").exists()
+
+
 def test_new_files_are_the_owners_or_as_share_says(recorded: Job, tmp_path: Path) -> None:
     job = copied(recorded, tmp_path)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in export(job).rglob("*") if path.is_file()}
