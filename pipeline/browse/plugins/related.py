@@ -24,6 +24,9 @@ SIDES = {"before", "after"}
 KINDS = {"snapshots": "run", "sightings": "event of a scope"}
 """What a row of a table is, where that is not the name of the table without its s."""
 
+_NAMES = {"sightings": "outcome"}
+"""The column that names a row, where it is not `name`."""
+
 _FACTS = (
     ("owner", "owned_by"),
     ("type", "type"),
@@ -157,7 +160,9 @@ async def _parents(db: Any, table: str, row: Any) -> list[dict[str, Any]]:
     for key in await db.foreign_keys_for_table(table):
         other, column = key["other_table"], key["column"]
         if row[column] is not None:
-            named = await db.execute(f"select name from {other} where id = :id", {"id": row[column]})  # noqa: S608
+            name = _NAMES.get(other, "name")
+            sql = f"select {name} as name from {other} where id = :id"  # noqa: S608 - our own names
+            named = await db.execute(sql, {"id": row[column]})
             parent = {"column": column, "table": other, "id": row[column]}
             found += [{**parent, "name": each["name"]} for each in named.rows]
     return sorted(found, key=lambda each: _FIRST.get(each["column"], len(_FIRST)))
