@@ -40,7 +40,6 @@ def state(answer: ListingAnswer) -> ScopeState:
         held=None,
         outcome=None,
         error_class=None,
-        error=None,
         began=None,
         fingerprint=answer.fingerprint,
         etag=None,
