@@ -96,6 +96,18 @@ def test_a_run_records_and_reports(home, one):
     assert [scope.pending_removals for scope in home.scopes()] == [1, 1]
 
 
+def test_a_retry_prints_nothing_where_no_log_is_set_up(home, one):
+    """So it is in notebooks, and in workers; see also `logging.lastResort`."""
+    text = home.config_path.read_text("utf-8")
+    home.config_path.write_text(text.replace("attempts = 1", "attempts = 2"))
+    one.fails("unavailable", times=1)
+    script = f"import pipeline\nprint(pipeline.home({str(home.directory)!r}).run().totals.answered)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
 def test_a_dry_run_writes_nothing(home):
     assert home.run(dry_run=True).report.run.answered == 2
     assert not home.database.exists()

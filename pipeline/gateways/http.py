@@ -33,6 +33,10 @@ from pipeline.gateways.urls import (
 
 _LOG = logging.getLogger("modelwatch")
 
+# stamina logs each retry. Where no log is set up, in workers and notebooks, it would go to stderr:
+# https://docs.python.org/3/howto/logging.html#what-happens-if-no-configuration-is-provided
+logging.getLogger("stamina").addHandler(logging.NullHandler())
+
 _SUCCESS = range(200, 300)
 _CURES = {407: "set the proxy of the environment to http://USER:PASSWORD@HOST:PORT, with a valid password"}
 _WEB = frozenset({"http", "https"})
