@@ -31,7 +31,12 @@ LARGEST_LIST = 256 * 1024 * 1024
 """Bytes of a list of keys: more than two million of them."""
 
 
-_LIST_CURE = "the list of `keys` must be CSV under `name,key,group`, or JSON; try it as the user of the job"
+_BAD_LIST_CURE = "the list of `keys` must be CSV under `name,key,group`, or JSON"
+_NO_LIST_CURES = {
+    "command": "run the program of `keys` as the user of the job, to see what it says",
+    "file": "the user of the job must be able to read the file of `keys`",
+}
+"""What to do where a program gives no list, or a file cannot be read."""
 
 
 class Resolver:
@@ -77,7 +82,7 @@ class Resolver:
                 self._lists[reference] = self._read_list(reference)
             found = self._lists[reference]
         if isinstance(found, Unresolved):
-            raise Unresolved(found.problem, cure=_LIST_CURE, path=found.path)
+            raise Unresolved(found.problem, cure=found.cure, path=found.path)
         return found
 
     def _listed(self, reference: str, name: str) -> Secret:
@@ -98,11 +103,13 @@ class Resolver:
             data = _content(path, LARGEST_LIST) if path else _printed(rest, self._timeout, LARGEST_LIST)
             if len(data) <= LARGEST_LIST:
                 return parse_keys(data)
-            return Unresolved(f"{kind}: gives more than {LARGEST_LIST:,} bytes; nothing was sent")
+            return Unresolved(
+                f"{kind}: gives more than {LARGEST_LIST:,} bytes; nothing was sent", cure=_BAD_LIST_CURE
+            )
         except KeyListError as error:
-            return Unresolved(f"{kind}: {error}; nothing was sent", path=path)
+            return Unresolved(f"{kind}: {error}; nothing was sent", cure=_BAD_LIST_CURE, path=path)
         except Unresolved as error:
-            return error.as_value()
+            return Unresolved(error.problem, cure=_NO_LIST_CURES.get(kind), path=error.path)
 
 
 def resolver(directory: Path, *, timeout: float = COMMAND_TIMEOUT) -> Resolver:

@@ -184,7 +184,11 @@ class GatewayClient:
         return self._large_answers.setdefault(gateway.name, asyncio.Lock())
 
     def _too_late(self, problem: str = "no answer") -> Unreachable:
-        return Unreachable(f"{problem} within the {self._deadline:g} s of `deadline`")
+        return Unreachable(
+            f"{problem} within the {self._deadline:g} s of `deadline`",
+            cure="if other scopes of the gateway answer, raise `deadline`, or `concurrency` of the gateway",
+            about_request=True,
+        )
 
     async def _fetch(self, request: FetchRequest, room: Room) -> FetchResult | NotModified:
         """Send the requests of a dialect until its list is complete.

@@ -91,10 +91,12 @@ def _examples(gateway: Gateway) -> list[str]:
     ask = "" if who == ANONYMOUS else f" -H 'Authorization: Bearer {who}'"
     throttled = f'{{"fault": "throttled", "who": "{who}", "times": 1, "options": {{"retry_after": 5}}}}'
     return [
-        "Request the list, change it, add a fault, end the faults:",
+        "Request the list, change it, add a fault, end the faults, add a key, show all verbs:",
         f"  curl -s {gateway.url}/v1/models{ask}",
         f"""  curl -s {gateway.url}/control/offers -d '{{"models": ["aurora-6"], "to": "default"}}'""",
         f"""  curl -s {gateway.url}/control/drops -d '{{"models": ["aurora-4"]}}'""",
         f"  curl -s {gateway.url}/control/fails -d '{throttled}'",
         f"  curl -s {gateway.url}/control/heals -d '{{}}'",
+        f"""  curl -s {gateway.url}/control/key -d '{{"key": "sk-local-new", "user": "alice"}}'""",
+        f"  curl -s {gateway.url}/control/",
     ]

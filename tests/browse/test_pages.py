@@ -146,7 +146,10 @@ def test_the_start_page_of_an_imported_history_has_no_last_run(database: Path, t
         db.execute("update scopes set asked = 0")
         db.commit()
     shown = text(Site(datasette_on(path)).page("/"))
-    assert "There was no run yet; the last imported answer is from 2026-09-20 11:00 UTC" in shown
+    assert (
+        "There was no run yet; the last answer that was merged or imported is from 2026-09-20 11:00 UTC"
+        in shown
+    )
     assert "Last run" not in shown
     assert "all scopes are retired or imported" in shown
 

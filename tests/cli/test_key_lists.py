@@ -122,10 +122,11 @@ def test_a_list_that_cannot_be_had_fails_its_scopes_alone_and_retires_none(hub: 
     done = hub.job.quick("run", at=AT[1])
     assert (done.code, hub.vault.starts) == (3, 2)
     problem = (
-        "hub: 8 scopes: failing since 2026-05-01 01:00: command: exited with 3; nothing was sent: the list of"
+        "hub: 8 scopes: failing since 2026-05-01 01:00: command: exited with 3; nothing was sent: "
+        "run the program of `keys` as the user of the job, to see what it says"
     )
     assert problem in done.stderr
-    assert "try it as the user of the job" in done.stderr
+    assert "must be CSV" not in done.stderr
     assert states(hub.job) == {"open/public": "ok"} | {f"hub/{name}": "failed" for name in KEYS}
     hub.vault.works()
     assert hub.job.quick("run", at=AT[2]).code == 0

@@ -1102,12 +1102,14 @@ def test_the_examples_of_the_description_work():
         sample(gateway)
         text = describe(gateway)
         orders = [line.split(f"{gateway.url}")[1] for line in text.splitlines() if "/control/" in line]
+        *orders, verbs = orders
+        assert all(verb.encode() in ask(gateway, verbs).body for verb in ("offers", "signs_out"))
         for order in orders:
             path, _, body = order.partition(" -d ")
             assert post(gateway, path, json.loads(body.strip("'"))).json() == {"ok": True}
 
         assert all(key.secret in text for key in gateway.accounts.keys)
-        assert len(orders) == 4
+        assert len(orders) == 5
 
 
 def test_the_simulator_imports_only_the_standard_library():
