@@ -157,7 +157,7 @@ def matrix_lines(grid: Grid, width: int) -> Iterator[str]:
     columns = _shared_columns(grid)
     for column in columns:
         if len(column.names) > 1:
-            text = f"{column.label}: {' '.join(map(safe, column.names))}"
+            text = f"{column.label}: {_names(column.names)}"
             yield from _wrapped(text, width, 2)
     models = [safe(model) for model in grid.rows]
     widest = max(len(model) for model in [*models, "model"])
@@ -249,13 +249,15 @@ def same_lines(found: Sequence[EqualScopes], width: int) -> Iterator[str]:
         scopes = sum(len(each.scopes) for each in lists)
         yield f"{safe(gateway)}: {count(len(lists), 'list')} for {count(scopes, 'scope')}"
         for each in lists:
-            text = f"{count(each.models, 'model')}: {' '.join(map(safe, each.scopes))}"
+            text = f"{count(each.models, 'model')}: {_names(each.scopes)}"
             yield from _wrapped(text, width, 2)
             if each.nearest:
                 yield from _nearest_lines(each.nearest, width)
 
 
 _NAMED_MODELS = 10
+_MOST_SCOPES = 100
+_FIRST_SCOPES = 20
 
 
 def _nearest_lines(near: NearestList, width: int) -> Iterator[str]:
@@ -266,6 +268,14 @@ def _nearest_lines(near: NearestList, width: int) -> Iterator[str]:
             also = f" and {more} more" if more > 0 else ""
             named = " ".join(map(safe, models[:_NAMED_MODELS]))
             yield from _wrapped(f"{sign} {len(models)}: {named}{also}", width, 6)
+
+
+def _names(scopes: Sequence[str]) -> str:
+    """Return the names of scopes: all of a hundred, of more the first twenty and how many there are."""
+    if len(scopes) <= _MOST_SCOPES:
+        return " ".join(map(safe, scopes))
+    more = len(scopes) - _FIRST_SCOPES
+    return f"{' '.join(map(safe, scopes[:_FIRST_SCOPES]))} and {more} more (--csv has all)"
 
 
 def _wrapped(text: str, width: int, indent: int) -> list[str]:

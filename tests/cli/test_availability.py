@@ -77,6 +77,18 @@ def test_scopes_with_equal_cells_share_a_column(script: Script) -> None:
     ]
 
 
+def test_of_hundreds_of_scopes_the_first_are_named(script: Script) -> None:
+    names = [f"acme/{number:03}" for number in range(150)]
+    for name in names:
+        script.offers(name, "lyra", "vega")
+    script.drops("acme/149", "vega").run()
+    (matrix,) = matrices(script.store)
+    first = f"{' '.join(names[:20])} and 129 more (--csv has all)"
+    lines = list(matrix_lines(grid(matrix, by="scope", all_too=False), 1000))
+    assert lines[1].strip() == f"000 +148: {first}"
+    assert list(same_lines(equal_scopes(script.store), 1000))[1].strip() == f"2 models: {first}"
+
+
 def test_a_group_whose_scopes_differ_has_some(script: Script) -> None:
     script.has(*(scope(f"acme/{name}", group="vip") for name in "ab"), scope("acme/c", group="free"))
     script.offers("acme/a", "lyra", "vega").offers("acme/b", "lyra").offers("acme/c", "lyra").run()
