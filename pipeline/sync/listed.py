@@ -29,7 +29,6 @@ def listed_scopes(
     prefix = f"{key_list.gateway.name}/"
     names = ((name, group) for name, group in table or () if wanted(prefix + name))
     yield from (key_list.scope(name, group) for name, group in names)
-    before = [name for name in known if wanted(name)]
-    lost = [name for name in before if table is None or name.removeprefix(prefix) not in table]
-    if table is None or len(lost) > allowed_loss(before, key_list.thresholds):
-        yield from (key_list.scope(name.removeprefix(prefix), known[name]) for name in lost)
+    lost = [name for name in known if table is None or name.removeprefix(prefix) not in table]
+    if table is None or len(lost) > allowed_loss(known, key_list.thresholds):
+        yield from (key_list.scope(name.removeprefix(prefix), known[name]) for name in lost if wanted(name))

@@ -300,6 +300,15 @@ def test_shards_in_one_database_retire_only_their_own(hub: SimpleNamespace) -> N
         }
 
 
+def test_a_list_that_lost_many_retires_none_however_few_are_in_a_shard(hub: SimpleNamespace) -> None:
+    hub.job.quick("run", at=AT[0])
+    hub.vault.holds({"k7": KEYS["k7"]})
+    for number in range(1, SHARDS + 1):
+        hub.job.quick("run", "--shard", f"{number}/{SHARDS}", at=AT[number])
+    done = hub.job.quick("run", "--scope", "hub/k0", at=AT[SHARDS + 1])
+    assert (done.code, "retired" in states(hub.job).values()) == (4, False)
+
+
 def test_a_shard_without_scopes_is_a_run_that_asks_nothing(hub: SimpleNamespace) -> None:
     number = next(n for n in range(1, 101) if not any(f"hub/{name}" in Shard(n, 100) for name in KEYS))
     done = hub.job.quick("run", "--shard", f"{number}/100", at=AT[0])
