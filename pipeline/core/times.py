@@ -98,7 +98,10 @@ def parse_duration(text: str) -> float:
     found = _DURATION.match(text.strip())
     if not found:
         raise ValueError(f"{text!r} is no duration: write 30m, 2h or 1d, or a number of seconds")
-    return timedelta(**{_UNITS[found[2] or "s"]: int(found[1])}).total_seconds()
+    try:
+        return timedelta(**{_UNITS[found[2] or "s"]: int(found[1])}).total_seconds()
+    except OverflowError:
+        raise ValueError(f"{text!r} is no duration: it is too long") from None
 
 
 MOMENTS = "2h, 3d, '2 weeks ago', yesterday, monday, 2026-05-01 or 2026-05-01T08:00Z"

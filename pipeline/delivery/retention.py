@@ -30,6 +30,10 @@ _FORM = re.compile(rf"{_RUN}\.(?:{'|'.join(FORMS)})", re.ASCII)
 """The name of a file of a `files` destination."""
 
 
+_FOR_EVER = 100 * 365 * 86_400.0
+"""Seconds that reports are kept at most, if they are removed at all; no time is so long before another."""
+
+
 def remove_old_reports(
     store: Store, destinations: Iterable[Destination], *, keep: float, at: str, bound: Callable[[], str]
 ) -> list[str]:
@@ -45,7 +49,7 @@ def remove_old_reports(
         bound: returns the oldest time to keep (ISO 8601 UTC); raises `StoreError` where the clock may be
             wrong, so that nothing is removed. It is called only if there may be old files.
     """
-    if not keep:
+    if not keep or keep > _FOR_EVER:
         return []
     old: dict[Path, list[tuple[str, str]]] = {}
     for each in destinations:

@@ -236,6 +236,27 @@ class _Dask:
         return worker_ended() if isinstance(error, KilledWorker) else None
 
 
+def _within(seconds: float, connect: Callable[[], Client]) -> Client:
+    """Return a client; its own time limit does not hold for a server that speaks no protocol of Dask.
+
+    Raises:
+        TimeoutError: there is none in time; its thread is left alone.
+    """
+    found: Future[Client] = Future()
+
+    def work() -> None:
+        try:
+            found.set_result(connect())
+        except BaseException as error:  # noqa: BLE001 - of the thread that waits
+            found.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return found.result(seconds)
+    except TimeoutError as error:
+        raise TimeoutError(str(error) or f"no scheduler answered within {seconds:g} s") from error
+
+
 @contextmanager
 def _dask(engine: Engine, timeout: float) -> Iterator[_Dask]:
     """Connect to a Dask scheduler, or start one with workers on this machine."""
@@ -269,7 +290,11 @@ def _dask(engine: Engine, timeout: float) -> Iterator[_Dask]:
                 names = ("tls_ca_file", "tls_client_cert", "tls_client_key")
                 files = dict(zip(names, engine.tls, strict=True)) if engine.tls else {}
                 security = Security(require_encryption=True, **files) if files else None
-                client = Client(engine.scheduler, security=security, timeout=timeout, set_as_default=False)
+                address = engine.scheduler
+                client = _within(
+                    2 * timeout,
+                    lambda: Client(address, security=security, timeout=timeout, set_as_default=False),
+                )
             stack.enter_context(client)
             try:
                 client.wait_for_workers(1, timeout=timeout)
@@ -278,6 +303,9 @@ def _dask(engine: Engine, timeout: float) -> Iterator[_Dask]:
             number = engine.workers or len(client.nthreads())
         except ImportError as error:
             raise MissingPart(f"a scheduler of this machine needs cryptography: {error}") from error
+        except TypeError as error:  # the settings of Dask have no certificates either
+            cure = "set `tls_ca_file`, `tls_client_cert` and `tls_client_key` in `[dask]`"
+            raise Lost("the scheduler needs certificates for TLS", cure=cure) from error
         except (OSError, ValueError, RuntimeError) as error:
             raise scheduler_gone(f"cannot be reached: {error}") from error
         yield _Dask(client, number)

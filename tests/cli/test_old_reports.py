@@ -49,7 +49,7 @@ def test_reports_are_removed_when_they_are_older_than_the_config_says(job: Job, 
         assert {"latest.csv", "latest.json"} <= {path.name for path in directory.iterdir()}
 
 
-@pytest.mark.parametrize("text", ['"0"', "0", '"90d"'])
+@pytest.mark.parametrize("text", ['"0"', "0", '"90d"', '"999999999d"'])
 def test_reports_stay_for_ever_or_as_long_as_they_are_not_old(job: Job, gateway: Gateway, text: str) -> None:
     job.configure(job.config.read_text().replace('"10d"', text))
     for day in DAYS:

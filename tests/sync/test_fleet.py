@@ -345,3 +345,19 @@ def test_workers_start_where_the_directory_of_the_run_is_gone(
     gone.rmdir()
     with workers_of(Engine("processes", 1), 10.0) as workers, workers.pool(1) as pool:
         assert workers.submit(pool, bytes, b"task").result(10) == b"task"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "problem"),
+    [("tcp", "cannot be reached: "), ("tls", "needs certificates for TLS: set `tls_ca_file`")],
+)
+def test_a_server_that_is_no_scheduler_ends_the_run_in_time(
+    tmp_path: Path, scheme: str, problem: str
+) -> None:
+    with Scripted(lambda _: Reply(listed("a"))) as server:
+        job = by_keys(job_of(tmp_path, "dask", "deadline = 1"), server.url, 1)
+        address = server.url.replace("http", scheme)
+        job.configure(f'{job.config.read_text("utf-8")}[dask]\nscheduler = "{address}"\n')
+        done = job.quick("run")
+    assert done.code == 4
+    assert f"the scheduler {problem}" in done.stderr
