@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
@@ -59,6 +59,12 @@ See https://github.com/encode/httpx/issues/3215.
 
 _MAX_WAITING_RESULTS = 16
 
+_SURELY_UNREACHABLE = 8
+"""After so many scopes in a row whose attempts all failed, the others of a gateway have one attempt.
+
+Thousands of keys would wait for their attempts until the deadline, for a gateway that is down.
+"""
+
 
 class GatewayClient:
     """Fetches scopes over HTTP; use it as an async context manager.
@@ -89,6 +95,7 @@ class GatewayClient:
         for scope in scopes:
             self._scopes.setdefault(scope.gateway.name, []).append(scope)
         self._redactors: dict[str, Redactor] = {}
+        self._unreachable: Counter[str] = Counter()
         self._lists: dict[str, asyncio.Future[None]] = {}
 
     async def __aenter__(self) -> Self:
@@ -276,7 +283,16 @@ class GatewayClient:
         assert self._transport
         request = replace(request, secret_params=auth.params)
         redactor = self._redactor(gateway).of_scope(auth.secrets)
-        return await send(self._transport, request, gateway.limits, redactor)
+        limits = gateway.limits
+        if self._unreachable[gateway.name] >= _SURELY_UNREACHABLE:
+            limits = replace(limits, attempts=1)
+        try:
+            reply = await send(self._transport, request, limits, redactor)
+        except Unreachable:
+            self._unreachable[gateway.name] += 1
+            raise
+        self._unreachable[gateway.name] = 0
+        return reply
 
     def _redactor(self, gateway: Gateway) -> Redactor:
         """Return what replaces the secrets of all scopes of a gateway, which may have them from earlier runs.

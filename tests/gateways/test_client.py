@@ -469,6 +469,17 @@ def test_a_lasting_failure_fails_after_all_attempts(gateway, job, fault, kind):
     assert len(gateway.requests) == 3
 
 
+def test_a_gateway_that_is_down_for_many_scopes_has_one_attempt_for_each_of_the_others(gateway, job):
+    gateway.fails("closed")
+    job.asks(gateway.url, attempts=3, concurrency=1, scopes={f"k{number}": "" for number in range(12)})
+    job.quick("sync")
+    assert len(gateway.requests) == 8 * 3 + 4
+    gateway.heals()
+    gateway.fails("closed", times=2)
+    job.quick("sync")
+    assert len(gateway.requests) == 8 * 3 + 4 + 12 + 2
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "part"),
     [
