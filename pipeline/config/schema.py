@@ -304,8 +304,8 @@ class Gateway(Shared, kw_only=True):
         no_models: ids that are not models
         concurrency: maximum number of simultaneous requests
         timeout: seconds to wait for an answer
-        attempts: attempts if the gateway is unreachable or asks to slow down; one, after eight scopes in a row
-            could not reach it
+        attempts: attempts if the gateway is unreachable or asks to slow down; one, after eight scopes in a
+            row could not reach it
         backoff: seconds before the second attempt; doubles each time, with jitter
         max_wait: longest `Retry-After` in seconds that is honoured
         max_body: maximum size of a list in bytes, decompressed, all its pages together
