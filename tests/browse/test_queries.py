@@ -235,7 +235,7 @@ def rows_of(events: Sequence[Event]) -> Counter[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("confirm", [1, 2])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(event_model.histories_of_one_scope | event_model.histories)
 def test_what_changed_agrees_with_changes_in_any_history(confirm: int, history: History) -> None:
     """A model that is back with another record has no fields, unless a change between the two is recorded."""

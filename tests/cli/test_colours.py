@@ -52,7 +52,7 @@ BOLD, FAINT = {"bold": True}, {"dim": True}
             [("! ", RED | BOLD), ("OK", GREEN), ("may be missing", YELLOW)],
         ),
         (("status",), [("2 of 2 scopes are healthy", GREEN), ("1 pending removal", YELLOW)]),
-        (("verify",), [("no problem in 18 checks: the database is sound", GREEN)]),
+        (("verify",), [("no problem in 19 checks: the database is sound", GREEN)]),
         (("scopes",), [("ok", GREEN)]),
         (("--help",), [("Ask the past", BOLD), ("Options", BOLD)]),
         (("models", "--help"), [("Options", BOLD)]),
