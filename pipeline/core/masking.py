@@ -23,6 +23,10 @@ _LEVELS = 4
 """How often escapes are decoded: JSON in JSON in a URL has three."""
 
 _BLOCK = 8
+_STRIDE = 4
+_SOME = 2000
+"""So many secrets have four blocks of each form in memory, which lets texts be searched in a quarter of the time."""
+
 _number = Struct("=Q").unpack
 _FEW = 30
 """So many secrets are looked for one by one."""
@@ -183,17 +187,23 @@ class Masker:
     def _words_in(self, data: bytes) -> Iterable[str]:
         """Return which of many secrets a text may have as a whole."""
         if self._whole is None:
-            self._whole = _Index()
+            self._whole = _Index(stride=_STRIDE if len(self._secrets) <= _SOME else 1)
             self._whole.add(self._secrets, self._ends)
         return self._whole.words_in(data)
 
     def _ends(self, secret: str) -> Iterator[bytes]:
-        """Yield the last letters of each form of a secret; none if a form has fewer.
+        """Yield the last letters of each form of a secret; fewer than eight if a form has too few.
 
-        The last ones, since thousands of keys begin alike.
+        The last ones, since thousands of keys begin alike. Where a text is searched at every fourth place, four
+        blocks that overlap, of which one is at such a place.
         """
+        assert self._whole
+        before = range(self._whole.stride)
         # What has a secret with its prefix has it without, too.
-        return (form[-_BLOCK:] for form in _forms(secret.removeprefix(_PREFIX), self._any, 1))
+        forms = _forms(secret.removeprefix(_PREFIX), self._any, 1)
+        return (
+            form[max(0, len(form) - _BLOCK - back) : len(form) - back] for form in forms for back in before
+        )
 
     def _part_spans(self, data: bytes, own: Sequence[str]) -> list[Span]:
         if len(self._secrets) <= _FEW:
@@ -220,14 +230,16 @@ class _Index:
     """Which of thousands of secrets a text may have: those with which it has eight letters in common.
 
     A gateway may have a million keys, and each may be in each of its answers. Of a secret, a few places are
-    kept; a text is searched at each of its places.
+    kept.
 
     Args:
         most: letters that more secrets than this have in common are none of theirs, but the maker's; None to
             keep all.
+        stride: a text is searched at each place that is a multiple of this, a divisor of eight.
     """
 
-    def __init__(self, most: int | None = None) -> None:
+    def __init__(self, most: int | None = None, stride: int = 1) -> None:
+        self.stride = stride
         self._words: dict[int, str | list[str]] = {}
         self._short: dict[str, None] = {}
         self._most = most
@@ -252,7 +264,7 @@ class _Index:
         """Return the secrets that a text may have."""
         found = dict(self._short)
         view, keys = memoryview(data), self._words.keys()
-        for start in range(min(_BLOCK, len(data))):
+        for start in range(0, min(_BLOCK, len(data)), self.stride):
             end = start + (len(data) - start) // _BLOCK * _BLOCK
             for number in keys & view[start:end].cast("Q"):
                 known = self._words[number]

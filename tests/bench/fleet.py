@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,6 @@ from statistics import mean, median
 
 from figures import Figure, at_most, duration, faster, size, slower
 from measure import Command, Measured, always, database_bytes, interleaved, modelwatch, once, python
-from msgspec.structs import replace
 from serve import serving
 from setting import CLIENTS, Setting, configure
 
