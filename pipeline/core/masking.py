@@ -25,7 +25,7 @@ _LEVELS = 4
 _BLOCK = 8
 _STRIDE = 4
 _SOME = 2000
-"""So many secrets have four blocks of each form in memory, which lets texts be searched in a quarter of the time."""
+"""So many secrets have four blocks of each form in memory, which makes a search four times as fast."""
 
 _number = Struct("=Q").unpack
 _FEW = 30
@@ -194,8 +194,8 @@ class Masker:
     def _ends(self, secret: str) -> Iterator[bytes]:
         """Yield the last letters of each form of a secret; fewer than eight if a form has too few.
 
-        The last ones, since thousands of keys begin alike. Where a text is searched at every fourth place, four
-        blocks that overlap, of which one is at such a place.
+        The last ones, since thousands of keys begin alike. Where a text is searched at every fourth place,
+        four blocks that overlap, of which one is at such a place.
         """
         assert self._whole
         before = range(self._whole.stride)

@@ -18,7 +18,7 @@ from setting import CLIENTS, Setting, configure
 
 from data import write_bodies
 
-_SLOWEST, _SLOWEST_LARGE = 1.6, 2.5
+_SLOWEST, _SLOWEST_LARGE = 1.25, 1.8
 _LEAST_AHEAD_OF_HTTPX = 5
 _MOST_MEMORY, _MOST_MEMORY_LARGE = 250e6, 400e6
 _MOST_GROWTH = 8192

@@ -16,7 +16,7 @@ from setting import Setting
 from data import bodies_of
 
 _FILE = "models.json"
-_SLOWEST_REPLAY = 2.5
+_SLOWEST_REPLAY = 2.0
 _LEAST_AHEAD = 75
 _LARGEST_DATABASE = 12e6
 

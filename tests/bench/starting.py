@@ -12,7 +12,7 @@ from setting import Setting, configure
 from data import Catalogue
 
 _SLOWEST_VERSION = 1.5
-_SLOWEST_CHANGE = 2.0
+_SLOWEST_CHANGE = 1.6
 
 
 def version(setting: Setting) -> Iterator[Figure]:
