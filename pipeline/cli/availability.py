@@ -20,7 +20,7 @@ from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.core.types import without_gateway
 from pipeline.history.availability import EqualScopes, Matrix, NearestList
-from pipeline.reports.csv_json import write_csv
+from pipeline.reports.csv_json import named, write_csv
 
 
 @click.command()
@@ -256,8 +256,6 @@ def same_lines(found: Sequence[EqualScopes], width: int) -> Iterator[str]:
 
 
 _NAMED_MODELS = 10
-_MOST_SCOPES = 100
-_FIRST_SCOPES = 20
 
 
 def _nearest_lines(near: NearestList, width: int) -> Iterator[str]:
@@ -271,11 +269,10 @@ def _nearest_lines(near: NearestList, width: int) -> Iterator[str]:
 
 
 def _names(scopes: Sequence[str]) -> str:
-    """Return the names of scopes: all of a hundred, of more the first twenty and how many there are."""
-    if len(scopes) <= _MOST_SCOPES:
-        return " ".join(map(safe, scopes))
-    more = len(scopes) - _FIRST_SCOPES
-    return f"{' '.join(map(safe, scopes[:_FIRST_SCOPES]))} and {more} more (--csv has all)"
+    """Return the names of scopes as reports have them, and how many more there are."""
+    first = named(scopes)
+    more = len(scopes) - len(first)
+    return " ".join(map(safe, first)) + (f" and {more} more (--csv has all)" if more else "")
 
 
 def _wrapped(text: str, width: int, indent: int) -> list[str]:
