@@ -27,7 +27,7 @@ from pipeline.gateways.dialects import AUTO
 from pipeline.maintenance.facts import DialectsOf, correct_facts
 from pipeline.maintenance.joined_rows import JoinedRows, new, own, own_sighting
 from pipeline.maintenance.rebuild import correct_changes, refuse_damage
-from pipeline.store import LedgerWriter, Snapshot, Store
+from pipeline.store import LedgerWriter, Store
 from pipeline.store.bulk import BulkWriter
 from pipeline.store.database import store_errors
 from pipeline.store.outcomes import PROBLEMS, SETS_LISTING
@@ -220,20 +220,14 @@ class _Merger:
             forgotten=json.dumps(forgotten),
         )
         if report:
-            self._write_report_run(result, at)
+            # The next report ends with it, as after `accept`.
+            LedgerWriter(self._store).snapshot_without_scopes(at, moved=result.moved)
         return result
 
     def _write_site(self) -> None:
         if self._joined.parameters["site"] is None:
             row = {"name": self._site, "newest": 0, "forgotten": "[]"}
             self._joined.parameters["site"] = BulkWriter(self._store).insert_one("sites", row)
-
-    def _write_report_run(self, result: MergeResult, at: str) -> None:
-        """Write a run that asked no scope, with which the next report ends, as `accept` does."""
-        ledger = LedgerWriter(self._store)
-        nobody = ledger.coverage([])
-        counts = {"scopes": 0, "answered": 0, "moved": result.moved, "held": 0, "failed": 0}
-        ledger.snapshot(Snapshot(at, at, "done", nobody, **counts))
 
     def _join_gateways(self) -> None:
         """Find the gateways of the site here, by name and URL; write those that are new.

@@ -344,6 +344,11 @@ class LedgerWriter:
         """Write the row of a run; return its id."""
         return self._writer.insert_one("snapshots", {"name": snapshot.started_at, **asdict(snapshot)})
 
+    def snapshot_without_scopes(self, at: str, *, moved: int) -> int:
+        """Write the row of a run at a time that asked no scope and moved some; return its id."""
+        counts = {"scopes": 0, "answered": 0, "moved": moved, "held": 0, "failed": 0}
+        return self.snapshot(Snapshot(at, at, "done", self.coverage([]), **counts))
+
     def sightings(self, snapshot: int, sightings: Sequence[Sighting]) -> list[int]:
         """Write sightings and point each scope at its last one; return their ids."""
         if not sightings:

@@ -19,7 +19,7 @@ from pipeline.gateways.dialects import (
     price_advice,
 )
 from pipeline.history.selectors import require_scopes
-from pipeline.store import LedgerWriter, Sighting, Snapshot, Store, read_listing, scope_states
+from pipeline.store import LedgerWriter, Sighting, Store, read_listing, scope_states
 
 DialectOf = Callable[[str, str], Dialect | None]
 """Returns the dialect of a listing by the name of its scope and its `reading`; None for an unknown one."""
@@ -81,19 +81,7 @@ def accept(store: Store, scopes: Sequence[str], find_dialect: DialectOf, *, at: 
     with store.transaction():
         states = scope_states(store)
         ledger = LedgerWriter(store)
-        snapshot = ledger.snapshot(
-            Snapshot(
-                started_at=at,
-                finished_at=at,
-                status="done",
-                covered=ledger.coverage([]),
-                scopes=0,
-                answered=0,
-                moved=len(scopes),
-                held=0,
-                failed=0,
-            )
-        )
+        snapshot = ledger.snapshot_without_scopes(at, moved=len(scopes))
         for scope in scopes:
             state = states.get(scope)
             if state is None or state.held is None:
