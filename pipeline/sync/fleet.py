@@ -8,7 +8,7 @@ time has failed scopes. The executor is one of `sync/executors.py`.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, as_completed
 from contextlib import ExitStack, suppress
 from math import ceil
@@ -18,7 +18,7 @@ from time import monotonic
 from msgspec import Struct
 
 from pipeline import __version__
-from pipeline.core.types import Engine, Listing, Scope
+from pipeline.core.types import Engine, Record, Scope
 from pipeline.errors import FetchError, MissingPart, Unreachable
 from pipeline.gateways.client import GatewayClient
 from pipeline.gateways.faults import unexpected
@@ -164,8 +164,8 @@ def _answers(scopes: Sequence[Scope], cache: RunCache, fleet: Fleet) -> Iterator
     """
     listings = _known_listings(cache, {scope.gateway.name for scope in scopes})
 
-    def read(known: KnownListing) -> Listing:
-        return cache.listing(listings[known])
+    def records(known: KnownListing) -> Mapping[str, Record]:
+        return cache.listing(listings[known]).records if known in listings else {}
 
     encoder = TaskEncoder(fleet.scopes, cache.states, listings, fleet.directory, fleet.deadline)
     with workers_of(fleet.engine, fleet.deadline) as workers:
@@ -173,7 +173,7 @@ def _answers(scopes: Sequence[Scope], cache: RunCache, fleet: Fleet) -> Iterator
         for number, answer in _replies(workers, [encoder.encode(part) for part in parts], fleet.deadline):
             part = parts[number]
             if isinstance(answer, bytes):
-                found = decode_results(answer, part, read)
+                found = decode_results(answer, part, records)
                 if found is None:
                     raise MissingPart(f"a worker has another version of modelwatch: {INSTALL}")
                 yield part, found

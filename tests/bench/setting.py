@@ -30,6 +30,7 @@ class Sizes:
     short_list: int = 20
     concurrency: int = 64
     scale: int = 100_000
+    million: int = 1_000_000
     long_history: int = 10_000
 
 
@@ -42,6 +43,7 @@ QUICK = Sizes(
     large_fleet=80,
     concurrency=16,
     scale=120,
+    million=240,
     long_history=100,
 )
 

@@ -244,7 +244,7 @@ def test_each_kind_of_result_comes_back_as_it_was() -> None:
     assert [replace(each, gateway=gateway) for each in task.scopes] == [*part.scopes]
     assert {each.gateway.limits.concurrency for each in task.scopes} == {3}
     assert (task.directory, task.deadline) == (Path("/home"), 9.0)
-    decoded = wire.decode_results(wire.encode_results(task, results), part, lambda _: listing())
+    decoded = wire.decode_results(wire.encode_results(task, results), part, lambda _: listing().records)
     assert decoded
     for (_, pairs), expected in zip(decoded, results, strict=True):
         assert [shown(pair) for pair in pairs] == [shown(pair) for pair in expected]
@@ -317,7 +317,7 @@ def test_a_lost_scheduler_fails_the_scopes_or_they_are_asked_here(
 def test_a_worker_of_another_version_ends_the_run_with_what_to_install(
     tmp_path: Path, threads: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet, "work", lambda _task: wire._encode(("0.0.1", None)))
+    monkeypatch.setattr(fleet, "work", lambda _task: b"0.0.1\n")
     with Scripted(lambda _: Reply(listed("a"))) as server:
         done = by_keys(job_of(tmp_path, "processes"), server.url, 2).quick("run")
     assert done.code == MissingPart.exit_code

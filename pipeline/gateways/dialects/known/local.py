@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pipeline.core.facts import FactPaths
@@ -12,11 +13,8 @@ def _is_ollama(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
     return bool(rows) and all(row.get("owned_by") == "library" for row in rows)
 
 
-def _has_all(*names: str) -> Any:
-    def recognises(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
-        return bool(rows) and all(name in row for row in rows for name in names)
-
-    return recognises
+def _have_all(_envelope: Any, rows: list[dict[str, Any]], *, names: tuple[str, ...]) -> bool:
+    return bool(rows) and all(name in row for row in rows for name in names)
 
 
 DIALECTS = (
@@ -48,7 +46,7 @@ DIALECTS = (
         # Models are loaded and unloaded with use.
         noise=("state", "loaded_context_length"),
         sets=(*SETS, "capabilities"),
-        recognises=_has_all("compatibility_type", "arch"),
+        recognises=partial(_have_all, names=("compatibility_type", "arch")),
     ),
     Dialect(
         name="lmstudio-v1",
@@ -58,6 +56,6 @@ DIALECTS = (
         noise=("loaded_instances",),
         quiet=("size_bytes",),
         sets=(*SETS, "variants"),
-        recognises=_has_all("key", "loaded_instances"),
+        recognises=partial(_have_all, names=("key", "loaded_instances")),
     ),
 )

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pipeline.core.facts import FactPaths
-from pipeline.gateways.dialects.dialect import Dialect, Recognises
+from pipeline.gateways.dialects.dialect import Dialect
 
 
-def _owned_by(owner: str, *fields: str) -> Recognises:
-    """Return a function that recognises a server by the owner of every model, and by fields of its own."""
-
-    def recognises(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
-        return bool(rows) and all(
-            row.get("owned_by") == owner and all(field in row for field in fields) for row in rows
-        )
-
-    return recognises
+def _are_owned_by(
+    _envelope: Any, rows: list[dict[str, Any]], *, owner: str, fields: tuple[str, ...] = ()
+) -> bool:
+    """Return whether every model has an owner that only one server writes, and the fields of its own."""
+    return bool(rows) and all(
+        row.get("owned_by") == owner and all(field in row for field in fields) for row in rows
+    )
 
 
 DIALECTS = (
     Dialect(
         name="vllm",
         noise=("created", "permission[].id", "permission[].created"),
-        recognises=_owned_by("vllm", "max_model_len"),
+        recognises=partial(_are_owned_by, owner="vllm", fields=("max_model_len",)),
     ),
     Dialect(
         name="sglang",
         noise=("created",),
-        recognises=_owned_by("sglang"),
+        recognises=partial(_are_owned_by, owner="sglang"),
     ),
     Dialect(
         name="llamacpp",
@@ -36,7 +35,7 @@ DIALECTS = (
         noise=("created", "status"),
         # Only loaded models have it.
         quiet=("meta",),
-        recognises=_owned_by("llamacpp"),
+        recognises=partial(_are_owned_by, owner="llamacpp"),
         facts=FactPaths(lifecycle=()),
     ),
 )
