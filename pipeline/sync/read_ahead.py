@@ -7,7 +7,6 @@ know that, or ends for any reason, this process parses the answer itself.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import sys
@@ -16,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import msgspec
 from msgspec import Struct
@@ -34,8 +33,8 @@ LEAST = 50
 _MAX_KEPT = 32 * 1024 * 1024
 """Characters of records that both processes keep, to send each once."""
 
-_PIPE_SIZE = 1024 * 1024
-"""Bytes that the other process may be ahead: https://man7.org/linux/man-pages/man7/pipe.7.html"""
+_MAX_WAITING = 32 * 1024 * 1024
+"""Bytes of messages that the other process may be ahead."""
 
 _SIZE = 8
 """The bytes of the length of a message."""
@@ -154,9 +153,6 @@ class ReadAhead:
             reader, writer = os.pipe()
         except OSError:  # too many open files
             return
-        if hasattr(fcntl, "F_SETPIPE_SZ"):
-            with suppress(OSError):  # the user has many pipes
-                fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         try:
             child = os.fork()
         except OSError:  # too many processes
@@ -228,12 +224,59 @@ def _run_child(
         # The files of the database and its locks are the other process's alone.
         os.closerange(3, writer)
         os.closerange(writer + 1, os.sysconf("SC_OPEN_MAX"))
-        with os.fdopen(writer, "wb") as messages:
+        with _Sender(writer) as sender:
             for each in _encoded(scope, saved, reading, recorded):
-                messages.write(len(each).to_bytes(_SIZE, "big"))
-                messages.write(each)
+                sender.send(each)
     finally:
         os._exit(0)
+
+
+class _Sender:
+    """Sends messages by a thread, so that a full pipe keeps nobody from parsing on; a context manager.
+
+    At the end of the block all are sent. A pipe that nobody reads ends the process.
+    """
+
+    def __init__(self, writer: int) -> None:
+        self._writer = writer
+        self._waiting = bytearray()
+        self._is_complete = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        with self._changed:
+            self._is_complete = True
+            self._changed.notify()
+        self._thread.join()
+
+    def send(self, message: bytes) -> None:
+        """Send a message; wait where too much is waiting already."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) < _MAX_WAITING)
+            self._waiting += len(message).to_bytes(_SIZE, "big") + message
+            self._changed.notify()
+
+    def _run(self) -> None:
+        try:
+            with os.fdopen(self._writer, "wb", buffering=0) as pipe:
+                while block := self._block():
+                    while block:
+                        block = block[pipe.write(block) :]
+        except OSError:
+            os._exit(0)
+
+    def _block(self) -> memoryview:
+        """Return what is waiting, when there is something; nothing at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_complete)
+            block, self._waiting = self._waiting, bytearray()
+            self._changed.notify()
+        return memoryview(block)
 
 
 def _encoded(
