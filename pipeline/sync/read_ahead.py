@@ -311,8 +311,10 @@ def _encoded(
         begins = kept > _MAX_KEPT
         if begins:
             numbers, numbered, kept = {}, [], 0
-        records = listing.records.values()
-        new = [record for record in records if id(record) not in numbers]
+        ids = list(map(id, listing.records.values()))
+        new = [
+            record for each, record in zip(ids, listing.records.values(), strict=True) if each not in numbers
+        ]
         numbers.update(zip(map(id, new), count(len(numbered))))
         numbered += new
         kept += sum(len(record.body) for record in new)
@@ -321,7 +323,7 @@ def _encoded(
                 each.at,
                 each.source,
                 requested or "",
-                [numbers[id(record)] for record in records],
+                list(map(numbers.__getitem__, ids)),
                 new,
                 # The other process waits for the first list, and reads its records itself.
                 [read_record(record, found.dialect.facts) for record in (new if last else ())],

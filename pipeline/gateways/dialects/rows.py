@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -198,7 +199,7 @@ class RowCache:
     def _parse(self, raw_rows: list[msgspec.Raw], asked_at: int) -> list[Row]:
         """Parse rows; those in the order of the last answer are found by comparing, without hashing."""
         raw_last, last = self._last if self._is_long_after(asked_at) else ([], [])
-        place_of = {id(row): place for place, row in enumerate(last)}
+        place_of = dict(zip(map(id, last), count()))
         raw_last = [*raw_last, _MISSING]
         rows: list[Row] = []
         place = 0
