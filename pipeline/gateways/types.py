@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct, field
 
@@ -13,6 +12,9 @@ from pipeline.core.limits import SMALL_ANSWER
 from pipeline.core.types import Listing, Scope
 from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways.dialects import Answer, Dialect, Pages, price_advice
+
+if TYPE_CHECKING:  # what asks no gateway needs no event loop
+    import asyncio
 
 
 class Room:
