@@ -42,6 +42,7 @@ _CURES = {407: "set the proxy of the environment to http://USER:PASSWORD@HOST:PO
 _WEB = frozenset({"http", "https"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
+_MAX_CHUNKS = 256
 _MAX_ERROR_BODY = 64 * 1024
 _QUOTED_BYTES = re.compile(r":\s+(?:bytearray\()?b['\"].*", re.DOTALL)
 
@@ -180,27 +181,53 @@ async def _read_body(response: HttpResponse, room: Room) -> bytes:
 
     The body of an error only explains its status: a failure to read it must not replace the status.
     """
-    # Not a list of chunks: each of a few bytes takes ten times as much.
-    body = bytearray()
+    body = _Body()
     if response.status in _SUCCESS:
         try:
             async for chunk in decompress(response):
                 await room.take(len(chunk))
-                body += chunk
+                body.add(chunk)
         except BaseException:
-            room.leave(len(body))
+            room.leave(body.size)
             # The error would keep it.
             body.clear()
             raise
-        return bytes(body)
+        return body.joined()
     try:
         async for chunk in decompress(response):
-            body += chunk
-            if len(body) > _MAX_ERROR_BODY:
+            body.add(chunk)
+            if body.size > _MAX_ERROR_BODY:
                 break
     except Unreadable:
         return b""
-    return bytes(body)
+    return body.joined()
+
+
+class _Body:
+    """A body as it arrives: large chunks are copied once, and no long list of small ones is kept."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._first = bytearray()
+        self._chunks: list[bytes] = []
+
+    def add(self, chunk: bytes) -> None:
+        """Add the next chunk."""
+        self.size += len(chunk)
+        self._chunks.append(chunk)
+        if len(self._chunks) == _MAX_CHUNKS:
+            # Each chunk of a few bytes takes ten times as much in the list.
+            self._first += b"".join(self._chunks)
+            self._chunks.clear()
+
+    def joined(self) -> bytes:
+        """Return all of it."""
+        return b"".join((self._first, *self._chunks) if self._first else self._chunks)
+
+    def clear(self) -> None:
+        """Forget it."""
+        self._first.clear()
+        self._chunks.clear()
 
 
 def _redirected(url: str, target: str) -> str:
