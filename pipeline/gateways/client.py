@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
 from itertools import groupby
@@ -210,9 +210,18 @@ class GatewayClient:
         page, first = next(pages), None
         headers = auth.headers | ({} if page.body else request.validators.headers())
         received: list[Page] = []
+
+        def is_last(body: bytes, headers: Mapping[str, str]) -> bool:
+            # Headers may say that the same rows are a page of a longer list now.
+            return not (request.is_last is None or _paging_headers(headers, dialect)) and request.is_last(
+                body
+            )
+
         while True:
             url = page.url or _list_url(gateway, page.path)
-            http_request = HttpRequest(url, params=page.params, headers=headers, room=room)
+            http_request = HttpRequest(
+                url, params=page.params, headers=headers, room=room, is_last=None if first else is_last
+            )
             if page.body:
                 http_request = replace(http_request, method="POST", json=json.loads(page.body))
             try:
@@ -220,6 +229,8 @@ class GatewayClient:
             except Refused as error:
                 has_user_id = USER_HEADER in auth.headers
                 raise _advised(error, request.scope, dialect, page.path, has_user_id=has_user_id) from error
+            if reply.is_last:
+                return NotModified(time.perf_counter() - started)
             if reply.status == HTTPStatus.NOT_MODIFIED:
                 return _not_modified(Validators() if first else request.validators, started)
             first, headers = first or reply, auth.headers
@@ -388,10 +399,12 @@ def _not_modified(sent: Validators, started: float) -> NotModified:
 
 
 def _page(reply: Reply, dialect: Dialect) -> Page:
-    headers = {
-        name.lower(): text for name, text in reply.headers.items() if reads_header(name, dialect.paging)
-    }
-    return Page(reply.body, reply.status, headers, reply.url)
+    return Page(reply.body, reply.status, _paging_headers(reply.headers, dialect), reply.url)
+
+
+def _paging_headers(headers: Mapping[str, str], dialect: Dialect) -> dict[str, str]:
+    """Return the headers about further pages, by lower-case name."""
+    return {name.lower(): text for name, text in headers.items() if reads_header(name, dialect.paging)}
 
 
 def _validators(reply: Reply, redactor: Redactor) -> Validators:

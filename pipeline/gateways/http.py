@@ -51,7 +51,8 @@ class Reply(Struct, frozen=True):
     """A response with status 2xx or 304, its body decompressed and redacted.
 
     `time` is the moment of the response in Unix seconds, by the server's clock where it sends a `Date`;
-    `url` is its address after redirects, with parameters that are secret masked.
+    `url` is its address after redirects, with parameters that are secret masked. With `is_last`, the body is
+    the last one again, and left out.
     """
 
     status: int
@@ -60,6 +61,7 @@ class Reply(Struct, frozen=True):
     cookies: Sequence[str]
     time: int
     url: str
+    is_last: bool = False
 
 
 async def send(transport: Transport, request: HttpRequest, limits: Limits, redactor: Redactor) -> Reply:
@@ -165,11 +167,19 @@ async def _hop(
     if _LOG.isEnabledFor(logging.DEBUG):
         _LOG.debug("%s", redactor.text(f"{request.method} {without_query(url)}: {response.status}"))
     content_type = response.headers.get("content-type", "")
-    body = redactor.body(as_array(as_utf8(body, content_type), content_type))
+    body = as_array(as_utf8(body, content_type), content_type)
+    is_last = (
+        response.status == HTTPStatus.OK
+        and request.is_last is not None
+        and request.is_last(body, response.headers)
+    )
+    # What was searched for secrets before, and is stored nowhere now, needs no search.
+    body = b"" if is_last else redactor.body(body)
     if location is None and _is_error(response.status):
         raise _error(request, response, url, body)
     url = with_params(url, [(name, MASK) for name, _ in request.secret_params])
-    return Reply(response.status, body, response.headers, response.cookies, _time(response), url), location
+    moment = _time(response)
+    return Reply(response.status, body, response.headers, response.cookies, moment, url, is_last), location
 
 
 def _is_error(status: int) -> bool:

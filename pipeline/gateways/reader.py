@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
+from functools import partial
 from hashlib import sha256
 
 from msgspec.structs import replace
@@ -64,7 +65,14 @@ class AnswerReader:
         pages = self._row_cache(dialect, scope.gateway).pages
         if state is None or state.reading != dialect.reading:
             return FetchRequest(scope, dialect, pages)
-        return FetchRequest(scope, dialect, pages, Validators(state.etag, state.last_modified))
+        validators = Validators(state.etag, state.last_modified)
+        # With pages of its own, a dialect may find that the same bytes are only the first of them now.
+        is_whole = dialect.paging is None or dialect.paging.is_guess
+        is_last = partial(self._is_last, state.fingerprint) if is_whole else None
+        return FetchRequest(scope, dialect, pages, validators, is_last)
+
+    def _is_last(self, fingerprint: str | None, body: bytes) -> bool:
+        return self._fingerprint_of(body) == fingerprint
 
     def read(self, scope: Scope, outcome: FetchOutcome) -> list[Pair]:
         """Parse the outcome of a scope; a scope of all groups has a result of its own and one per group."""
@@ -193,10 +201,13 @@ class AnswerReader:
             return _digest([*bodies, canonical.encode(answer.headers).encode()])
         if len(bodies) != 1:
             return _digest(bodies)
-        fingerprint = self._fingerprints.get(bodies[0])
+        return self._fingerprint_of(bodies[0])
+
+    def _fingerprint_of(self, body: bytes) -> str:
+        fingerprint = self._fingerprints.get(body)
         if fingerprint is None:
-            fingerprint = _digest(bodies)
-            self._fingerprints.put(bodies[0], fingerprint)
+            fingerprint = _digest((body,))
+            self._fingerprints.put(body, fingerprint)
         return fingerprint
 
     def _read_groups(self, scope: Scope, outcome: FetchOutcome) -> Iterator[Pair]:

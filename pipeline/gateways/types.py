@@ -62,7 +62,8 @@ class HttpRequest(Struct, frozen=True):
     """A request as it is sent; what holds secrets is left out of the repr.
 
     `secret_params` are query parameters too, added to the URL of each redirect within the gateway. `room` is
-    that of a list of several requests.
+    that of a list of several requests. `is_last` returns whether a body, with its headers, is the last one
+    again.
     """
 
     url: str
@@ -72,6 +73,7 @@ class HttpRequest(Struct, frozen=True):
     json: Any = None
     secret_params: tuple[tuple[str, str], ...] = ()
     room: Room | None = None
+    is_last: Callable[[bytes, Mapping[str, str]], bool] | None = None
 
     def __repr__(self) -> str:
         return f"HttpRequest(url={self.url!r}, method={self.method!r}, params={self.params!r})"
@@ -129,12 +131,16 @@ class Validators(Struct, frozen=True):
 
 
 class FetchRequest(Struct, frozen=True):
-    """One scope to fetch: its dialect, the requests to send, and the validators of its last answer."""
+    """One scope to fetch: its dialect, the requests to send, and the validators of its last answer.
+
+    `is_last` returns whether the body of a whole list is that of the last answer; None where that is unknown.
+    """
 
     scope: Scope
     dialect: Dialect
     pages: Callable[[], Pages]
     validators: Validators = field(default_factory=Validators)
+    is_last: Callable[[bytes], bool] | None = None
 
 
 class FetchResult(Struct, frozen=True):
@@ -151,7 +157,7 @@ class FetchResult(Struct, frozen=True):
 
 
 class NotModified(Struct, frozen=True):
-    """A response 304: the last answer is still valid."""
+    """A response 304, or the same bytes again: the last answer is still valid."""
 
     seconds: float
 

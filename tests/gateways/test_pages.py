@@ -131,6 +131,30 @@ def test_a_304_to_a_later_page_is_unreadable(job: Job) -> None:
     assert "304 to a request without validators" in scope(job)["error"]["message"]
 
 
+@pytest.mark.parametrize("cause", ["a header", "a setting"])
+def test_the_bytes_of_the_last_list_may_be_its_first_page_now(job: Job, cause: str) -> None:
+    has_pages = False
+
+    def answer(asked: Question) -> Reply:
+        is_second = "page=2" in asked.path
+        # Without a setting, nobody knows what `sheets` counts.
+        body = {"data": [{"id": each} for each in ("cd" if is_second else "ab")], "sheets": 2}
+        link = ("Link", '</v1/models?page=2>; rel="next"')
+        has_link = has_pages and cause == "a header" and not is_second
+        return Reply(json.dumps(body).encode(), headers=(link,) if has_link else ())
+
+    with Scripted(answer) as server:
+        configured(job, server.url)
+        assert job.quick("run").code == 0
+        assert job.quick("run").code == 0
+        assert models(job) == ["a", "b"]
+        has_pages = True
+        if cause == "a setting":
+            configured(job, server.url, 'paging = { param = "page", pages = "sheets" }')
+        job.quick("run")
+    assert models(job) == ["a", "b", "c", "d"]
+
+
 def test_a_link_to_another_server_is_not_followed(job: Job) -> None:
     with Scripted(lambda _: Reply(listed("b"))) as other:
         link = (("Link", f'<{other.url}/v1/models?page=2>; rel="next"'),)
