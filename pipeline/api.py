@@ -798,6 +798,7 @@ class Home(Struct, frozen=True):
         """
         from pipeline.sync.archives import Answers, saved_answers
         from pipeline.sync.backfill import import_answers, target_scope
+        from pipeline.sync.read_ahead import ReadAhead, processes_for
 
         config = self.optional_config
         target, asked = target_scope(
@@ -810,10 +811,14 @@ class Home(Struct, frozen=True):
         )
         if not isinstance(answers, Answers):
             answers = saved_answers(Path(answers), time_field, now=self.clock())
-        with self._write(config, must_exist=False, new=new) as store:
-            if config:
-                self._derive_again(store, config)
-            return import_answers(target, answers, store, lambda _answer: on_answer(), asked=asked)
+        with ReadAhead(target, answers.oldest_first, processes=processes_for(answers.count)) as ahead:
+            if not self.database.exists():
+                # The answers are read while the database is made.
+                ahead.start()
+            with self._write(config, must_exist=False, new=new) as store:
+                if config:
+                    self._derive_again(store, config)
+                return import_answers(target, answers, ahead, store, lambda _answer: on_answer(), asked=asked)
 
     # Reports.
 

@@ -28,7 +28,7 @@ from pipeline.store.windows import Window, time_window
 from pipeline.sync.archives import Answers, LeftOut, SavedAnswer
 from pipeline.sync.cache import RunCache
 from pipeline.sync.decide import first_answer_error
-from pipeline.sync.read_ahead import AnswerAhead, ReadAhead, processes_for
+from pipeline.sync.read_ahead import AnswerAhead, ReadAhead
 from pipeline.sync.record import RunTotals
 from pipeline.sync.run import decide_and_record
 
@@ -123,18 +123,18 @@ class ImportResult(Struct, frozen=True):
 def import_answers(
     scope: Scope,
     answers: Answers,
+    ahead: ReadAhead,
     store: Store,
     on_answer: OnAnswer = lambda _saved: None,
     *,
     asked: bool = True,
 ) -> ImportResult:
-    """Record the saved answers of a source; see `backfill`.
+    """Record the saved answers of a source, which `ahead` reads; see `backfill`.
 
     Raises:
         SavedError: an answer that is not recorded is older than the newest recorded one.
     """
-    processes = processes_for(answers.count)
-    totals = backfill(scope, answers.oldest_first, store, on_answer, asked=asked, processes=processes)
+    totals = _backfill(scope, ahead, store, on_answer, asked=asked)
     state = scope_states(store).get(scope.name)
     is_held = state is not None and state.held is not None
     changes = transition_totals(store, totals.window)
@@ -166,12 +166,25 @@ def backfill(
     Raises:
         SavedError: an answer that is not recorded is older than the newest recorded one.
     """
+    with ReadAhead(scope, saved, processes=processes) as ahead:
+        return _backfill(scope, ahead, store, on_answer, asked=asked, batch=batch)
+
+
+def _backfill(
+    scope: Scope,
+    ahead: ReadAhead,
+    store: Store,
+    on_answer: OnAnswer,
+    *,
+    asked: bool,
+    batch: int | None = None,
+) -> BackfillTotals:
     before = time_window(store).until
     size = batch or (_BATCH if before else _BULK_BATCH)
     totals = BackfillTotals(Window(before, before))
     recorded = snapshot_times(store, scope.name)
     importer = _Importer(store, scope, max(recorded, default=""), asked=asked)
-    ahead = ReadAhead(scope, saved, importer.reading, recorded, processes=processes)
+    ahead.start(importer.reading, recorded)
     new = _new(_last_of_each_second(ahead, totals), recorded, totals, on_answer)
     while first := next(new, None):
         with store.transaction() if before else store.bulk_load():

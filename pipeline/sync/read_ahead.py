@@ -89,41 +89,66 @@ class AnswerAhead(Struct, frozen=True):
 
 
 class ReadAhead:
-    """The saved answers of a scope, oldest first; each is yielded once.
+    """The saved answers of a scope, oldest first; each is yielded once. A context manager.
 
     Args:
         scope: the scope.
         saved: the answers, none of which is read yet.
-        reading: the reading of the scope's current listing.
-        recorded: the times of answers that are in the history, which are not parsed.
-        processes: 2 to parse in a second process; see `processes_for`.
+        processes: 2 to parse in a second process; see `processes_for`. It ends with the block.
 
     `advice` is, after all answers, which settings find nothing in the last one that the other process parsed.
     """
 
-    def __init__(
-        self,
-        scope: Scope,
-        saved: Iterable[SavedAnswer],
-        reading: str | None,
-        recorded: frozenset[str],
-        *,
-        processes: int,
-    ) -> None:
+    def __init__(self, scope: Scope, saved: Iterable[SavedAnswer], *, processes: int) -> None:
         self._scope = scope
         self._own = enumerate(saved)
         # The iterator of answers of one second looks one ahead.
         self._read_here: deque[tuple[int, SavedAnswer]] = deque(maxlen=2)
-        self._reading = reading
-        self._recorded = recorded
         self._processes = processes
+        self._child: int | None = None
+        self._messages: BinaryIO | None = None
         self._is_complete = False
         self.advice: tuple[str, ...] = ()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._messages:
+            self._messages.close()
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._child, signal.SIGKILL)
+            os.waitpid(self._child, 0)
+
+    def start(self, reading: str | None = None, recorded: frozenset[str] = frozenset()) -> None:
+        """Start the other process, if there is to be one and it has not started.
+
+        Args:
+            reading: the reading of the scope's current listing. Where it is another one, all is parsed here.
+            recorded: the times of answers that are in the history, which are not parsed.
+        """
+        if self._processes < 2 or self._child is not None:  # noqa: PLR2004
+            return
+        try:
+            reader, writer = os.pipe()
+        except OSError:  # too many open files
+            return
+        try:
+            child = os.fork()
+        except OSError:  # too many processes
+            os.close(reader)
+            os.close(writer)
+            return
+        if child == 0:
+            _run_child(writer, self._scope, (saved for _, saved in self._own), reading, recorded)
+        os.close(writer)
+        self._child, self._messages = child, os.fdopen(reader, "rb")
+
     def __iter__(self) -> Iterator[AnswerAhead]:
         number = 0
-        if self._processes > 1:
-            for found in self._from_fork():
+        if self._messages:
+            for found in self._decoded(self._messages):
                 yield found
                 number += 1
             if self._is_complete:
@@ -146,29 +171,6 @@ class ReadAhead:
                 return None
             self._read_here.append(following)
         return dict(self._read_here)[number]
-
-    def _from_fork(self) -> Iterator[AnswerAhead]:
-        """Yield the answers that the other process returns, until it ends."""
-        try:
-            reader, writer = os.pipe()
-        except OSError:  # too many open files
-            return
-        try:
-            child = os.fork()
-        except OSError:  # too many processes
-            os.close(reader)
-            os.close(writer)
-            return
-        if child == 0:
-            _run_child(writer, self._scope, (saved for _, saved in self._own), self._reading, self._recorded)
-        os.close(writer)
-        try:
-            with os.fdopen(reader, "rb") as messages:
-                yield from self._decoded(messages)
-        finally:
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
 
     def _decoded(self, messages: BinaryIO) -> Iterator[AnswerAhead]:
         """Yield the answers that `_encoded` sent, until a message is cut off."""
