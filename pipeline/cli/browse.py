@@ -23,6 +23,7 @@ from pipeline.browse.datasette import (
 from pipeline.browse.publish import command as published_command
 from pipeline.cli.options import Port, with_home
 from pipeline.core.canonical import pretty
+from pipeline.core.text import file_size
 from pipeline.errors import MissingPart, PortError, StoreError
 from pipeline.extras import command_to_add
 
@@ -130,7 +131,7 @@ def publish(home: Home, target: Path, *, names: tuple[str, ...]) -> None:
     there before is replaced; a directory with other files is refused.
     """
     size = home.publish(target, names)
-    click.echo(f"{target}: {size / 1_000_000:,.1f} MB; serve it from there with\n")
+    click.echo(f"{target}: {file_size(size)}; serve it from there with\n")
     click.echo(
         f"  {published_command(0)}\n\nwhich is Datasette 0.65, or with 1.0\n\n  {published_command(1)}"
     )

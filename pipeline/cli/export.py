@@ -8,7 +8,7 @@ import click
 
 from pipeline.api import Home
 from pipeline.cli.options import with_home
-from pipeline.core.text import count
+from pipeline.core.text import count, file_size
 
 
 @click.command()
@@ -28,7 +28,7 @@ def export(home: Home, *, target: Path) -> None:
     changed. A directory with other files is refused.
     """
     done = home.export_parquet(target)
-    size = f"{count(done.files, 'file')}, {done.size / 1_000_000:,.1f} MB"
+    size = f"{count(done.files, 'file')}, {file_size(done.size)}"
     if not done.files:
         click.echo(f"{target}: there is no run yet")
     elif done.written or done.removed:

@@ -17,7 +17,7 @@ from pipeline.cli.options import Name, with_home
 from pipeline.cli.run import log_deliveries
 from pipeline.cli.terminal import coloured, raw
 from pipeline.core.canonical import pretty
-from pipeline.core.text import count, printable
+from pipeline.core.text import count, file_size, printable
 from pipeline.core.times import minute
 from pipeline.errors import StoreError
 
@@ -148,12 +148,8 @@ def prune(home: Home, *, keep: timedelta, dry_run: bool, vacuum: bool, as_json: 
     else:
         click.echo(f"nothing is older than {minute(pruned.asked)}")
     if pruned.sizes:
-        before, after = map(_megabytes, pruned.sizes)
+        before, after = map(file_size, pruned.sizes)
         click.echo(f"{before} before, {after} now")
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:,.1f} MB"
 
 
 @click.command()
@@ -163,7 +159,7 @@ def _megabytes(size: int) -> str:
 def backup(home: Home, file: Path, *, force: bool) -> None:
     """Write a consistent copy of the database to FILE, also during a run."""
     size = home.backup(file, overwrite=force)
-    click.echo(f"{file}: {_megabytes(size)}, checked")
+    click.echo(f"{file}: {file_size(size)}, checked")
 
 
 @click.command()

@@ -17,6 +17,7 @@ UNSAFE = (
 """The characters never shown as they are, as the inside of a regular expression's `[…]`."""
 
 _LONGEST = 200
+_MEGABYTE = 1_000_000
 _MOST_NAMES = 10
 _LONGEST_LINE = 300
 
@@ -117,6 +118,11 @@ def sentence(text: str) -> str:
 def count(number: int, thing: str) -> str:
     """Return a number with its noun: `1 model`, `2 models`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def file_size(size: int) -> str:
+    """Return a number of bytes for people: `64 kB`, `1.5 MB`, which are thousands and millions."""
+    return f"{size / 1000:,.0f} kB" if size < _MEGABYTE else f"{size / _MEGABYTE:,.1f} MB"
 
 
 def _clipped(text: str, longest: int) -> str:
