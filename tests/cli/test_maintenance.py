@@ -182,7 +182,7 @@ def test_prune_drops_old_runs_and_a_dry_run_only_counts_them(job: Job) -> None:
     assert job.database.read_bytes() == before
     done = job.quick("prune", "--keep", "365d", at=now)
     assert done.stdout.splitlines()[0] == dry.stdout.strip().replace("would drop", "dropped")
-    assert "MB before, " in done.stdout
+    assert "kB before, " in done.stdout
     assert job.run("verify").code == 0
     assert job.quick("prune", "--keep", "365d", at=now).stdout.startswith("nothing is older than ")
     assert job.quick("prune", "--keep", "1y", "--json", at=now).json()["dropped"] == {}
