@@ -61,7 +61,7 @@ from pipeline.history.selectors import (
     selected_scopes,
     unknown_model,
 )
-from pipeline.history.status import Status, find_status
+from pipeline.history.status import NotAsked, Status, find_status
 from pipeline.history.timeline import Timeline, find_timelines
 from pipeline.history.types import Coverage, Event, Run, ScopeCounts
 from pipeline.history.watch import (
@@ -134,6 +134,7 @@ __all__ = [
     "Mute",
     "Names",
     "Needs",
+    "NotAsked",
     "Preview",
     "ProbeResult",
     "RenderedReport",

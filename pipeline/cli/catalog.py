@@ -12,7 +12,7 @@ from typing import Any
 import click
 from msgspec.structs import asdict, replace
 
-from pipeline.api import Home, Mute, Needs, SiteState, Status, UserGroup
+from pipeline.api import Home, Mute, Needs, NotAsked, SiteState, Status, UserGroup
 from pipeline.cli.options import MOMENTS, Name, Time, csv_option, names_option, with_home
 from pipeline.cli.terminal import STATE_COLOURS, Column, paint, raw, raw_pieces, table
 from pipeline.cli.watch import group_loss_lines
@@ -506,6 +506,17 @@ def site_lines(sites: Iterable[SiteState], *, now: str) -> Iterator[str]:
         yield f"site {each.name}: {count(each.scopes, 'scope')}, {until}"
 
 
+def _not_asked_lines(not_asked: Iterable[NotAsked]) -> Iterator[str]:
+    """Yield a line for the scopes of a gateway that were last asked in the same minute."""
+    by_minute: dict[tuple[str, str], list[NotAsked]] = {}
+    for each in not_asked:
+        by_minute.setdefault((each.gateway, minute(each.since)), []).append(each)
+    for (gateway, since), members in by_minute.items():
+        scopes = tuple(scope for each in members for scope in each.scopes)
+        number = sum(each.number for each in members)
+        yield f"{scopes_text(gateway, scopes, (), number=number)}: not asked since {since}"
+
+
 def _status_lines(status: Status, references: Mapping[str, str | None], *, now: str) -> Iterator[str]:
     run = status.run
     if run is None:
@@ -527,9 +538,7 @@ def _status_lines(status: Status, references: Mapping[str, str | None], *, now: 
         references=references,
     )
     yield from group_loss_lines(status.groups)
-    for each in status.not_asked:
-        names = scopes_text(each.gateway, each.scopes, (), number=each.number)
-        yield f"{names}: not asked since {minute(each.since)}"
+    yield from _not_asked_lines(status.not_asked)
     yield from unsteady_lines(status.unsteady)
     yield from mute_lines(status.mutes)
     for state, number in (("waiting", status.waiting), ("refused", status.refused)):

@@ -290,7 +290,7 @@ def incident_lines(
             again = scope.recurrence
             times = again and (again.times, again.since, again.lasts_since is None)
             text = (scope.state, scope.state_since, scope.message, times)
-            last = last_answers and scope.last_answered
+            last = last_answers and scope.last_answered and minute(scope.last_answered)
             problem = (scope.gateway, problem_key(scope), *text, last, scope.cure is not None)
             problems.setdefault(problem, []).append(scope)
         if scope.pending_removals:

@@ -46,6 +46,27 @@ def test_status_folds_what_scopes_have_in_common(many: Job) -> None:
     assert healthy == "210 of 300 scopes are healthy"
 
 
+def test_status_folds_scopes_by_the_minutes_that_it_shows(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    scopes = [scope(name) for name in NAMES[:30]]
+    with Store.open(job.database) as store:
+        for second, some in ((1, scopes), (2, scopes[:20]), (3, scopes[:10])):
+            answers = {each.name: result_of(listing("a")) for each in some}
+            record_run(store, some, answers, at=f"2026-05-01T10:00:{second:02d}Z")
+        assert (
+            job.quick("status").stdout.splitlines()[1] == "acme: 20 scopes: not asked since 2026-05-01 10:00"
+        )
+        failures = {
+            each.name: ScopeResult(Refused("acme.example answered 401", status=401)) for each in scopes
+        }
+        record_run(store, scopes, failures, at="2026-05-01T11:00:00Z")
+    failing, healthy = job.quick("status").stdout.splitlines()[1:]
+    assert failing.startswith(
+        "acme: 30 scopes: failing since 2026-05-01 11:00 (last answered 2026-05-01 10:00): "
+    )
+    assert healthy == "0 of 30 scopes are healthy"
+
+
 def test_the_json_of_status_counts_every_scope(many: Job) -> None:
     found = many.quick("status", "--json").json()
     assert {state: found["scopes"][state] for state in ("asked", "ok", "failed")} == {
