@@ -32,6 +32,7 @@ LARGEST_LIST = 256 * 1024 * 1024
 
 
 _BAD_LIST_CURE = "the list of `keys` must be CSV under `name,key,group`, or JSON"
+_BAD_ROW_CURE = "correct it where the list of `keys` is made"
 _NO_LIST_CURES = {
     "command": "run the program of `keys` as the user of the job, to see what it says",
     "file": "the user of the job must be able to read the file of `keys`",
@@ -95,7 +96,7 @@ class Resolver:
         return secret
 
     def _read_list(self, reference: str) -> KeyTable | Unresolved:
-        from pipeline.core.key_list import KeyListError, parse_keys
+        from pipeline.core.key_list import KeyListError, KeyRowError, parse_keys
 
         kind, _, rest = reference.partition(":")
         path = secret_file(reference, self._directory) if kind == "file" else None
@@ -107,7 +108,8 @@ class Resolver:
                 f"{kind}: gives more than {LARGEST_LIST:,} bytes; nothing was sent", cure=_BAD_LIST_CURE
             )
         except KeyListError as error:
-            return Unresolved(f"{kind}: {error}; nothing was sent", cure=_BAD_LIST_CURE, path=path)
+            cure = _BAD_ROW_CURE if isinstance(error, KeyRowError) else _BAD_LIST_CURE
+            return Unresolved(f"{kind}: {error}; nothing was sent", cure=cure, path=path)
         except Unresolved as error:
             return Unresolved(error.problem, cure=_NO_LIST_CURES.get(kind), path=error.path)
 

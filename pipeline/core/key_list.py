@@ -26,6 +26,10 @@ class KeyListError(ValueError):
     """A list that cannot be used; the message names a line, and quotes nothing of it."""
 
 
+class KeyRowError(KeyListError):
+    """A row has a fault; the form of the list is right."""
+
+
 class Row(NamedTuple):
     """A row of a list of keys, and its place: `line 3`."""
 
@@ -55,7 +59,7 @@ class KeyTable:
             if row.name in self._places:
                 problem = "has the name of an earlier one"
             if problem:
-                raise KeyListError(f"{row.place} of the list {problem}")
+                raise KeyRowError(f"{row.place} of the list {problem}")
             self._places[row.name] = len(keys)
             keys += row.key.encode() + b"\n"
             numbers.append(groups.setdefault(row.group, len(groups)))

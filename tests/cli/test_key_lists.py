@@ -135,25 +135,24 @@ def test_a_list_that_cannot_be_had_fails_its_scopes_alone_and_retires_none(hub: 
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("text", "problem", "cure"),
     [
-        ("", "command: the list is empty; nothing was sent"),
+        ("", "command: the list is empty; nothing was sent", "the list of `keys` must be CSV"),
         (
             f"name,key\nk1,{KEYS['k1']}\nk1,{KEYS['k2']}\n",
             "command: line 3 of the list has the name of an earlier",
+            "correct it where the list of `keys` is made",
         ),
-        ("\x00", "command: the list is no text"),
+        ("\x00", "command: the list is no text", "the list of `keys` must be CSV"),
     ],
 )
 def test_without_recorded_scopes_a_bad_list_is_an_error_of_the_config(
-    hub: SimpleNamespace, tmp_path: Path, text: str, problem: str
+    hub: SimpleNamespace, tmp_path: Path, text: str, problem: str, cure: str
 ) -> None:
     (tmp_path / "vault" / "list").write_text(text)
     for command in ("run", "check"):
         done = hub.job.quick(command)
-        line = one_line(
-            done, 78, "modelwatch.toml: gateways.hub.keys: ", problem, "the list of `keys` must be CSV"
-        )
+        line = one_line(done, 78, "modelwatch.toml: gateways.hub.keys: ", problem, cure)
         assert not any(key in line for key in KEYS.values())
     assert hub.job.quick("probe", "hub").code == 78
     assert hub.job.quick("probe", "open").code == 0
