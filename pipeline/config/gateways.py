@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.config import schema
-from pipeline.config.kinds import reference_required
+from pipeline.config.kinds import NO_REFERENCE, reference_required
 from pipeline.config.toml import Document
 from pipeline.core import canonical
 from pipeline.core.text import lines_of
@@ -40,6 +40,7 @@ from pipeline.gateways.dialects import AUTO, request_dialect
 
 INVALID_NAME = "the name may have letters, digits and `. _ - @ +` only, as it becomes part of `gateway/scope`"
 
+_NO_REFERENCE = f"the key: {NO_REFERENCE}"
 _KEYS_HEADER = ["name", "key", "group"]
 
 _FEW_NAMES = 50
@@ -286,7 +287,8 @@ def _keys_file(
     if text is None:
         return
     groups: dict[str, str | None] = {"": None}
-    columns, line = 0, 0
+    columns, line, references = 0, 0, 0
+    faults: list[tuple[int, str]] = []
     try:
         for line, cells in _rows(text, only):
             bare = [cell.strip() for cell in cells]
@@ -300,13 +302,23 @@ def _keys_file(
             if not problem:
                 # Thousands of lines have the same group: one text for all.
                 group = groups.setdefault(label, label)
+                references += 1
                 yield Scope(f"{gateway.name}/{name}", gateway, Key(key), group, thresholds)
             elif any(bare):
-                document.fail_in(path, line, problem, at)
+                faults.append((line, problem))
     except csv.Error:
-        document.fail_in(path, line + 1, "is not valid CSV: check the quotes on this line", at)
+        faults.append((line + 1, "is not valid CSV: check the quotes on this line"))
     if not columns:
-        document.fail_in(path, 1, "must begin with the line `name,key,group`", at)
+        faults.append((1, "must begin with the line `name,key,group`"))
+    if not references and _are_keys(faults):
+        document.fail(at, f'has no references but other texts: if they are the keys, write "file:{file}"')
+    else:
+        document.fail_lines(path, faults, at)
+
+
+def _are_keys(faults: Collection[tuple[int, str]]) -> bool:
+    """Return whether all faults are those of a list of the keys themselves, and not just one."""
+    return len(faults) > 1 and all(problem == _NO_REFERENCE for _, problem in faults)
 
 
 def _rows(text: str, only: frozenset[str] | None) -> Iterator[tuple[int, list[str]]]:

@@ -64,7 +64,7 @@ _PING_TIMEOUT = "must be more than 0 and at most 60 seconds, as it can delay the
 
 _NO_GOOD_VALUE = "must be a text, a number, true or false: the value of a good answer"
 
-_NO_REFERENCE = (
+NO_REFERENCE = (
     "must be a reference to the secret, never the secret itself: "
     'write "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENTS"'
 )
@@ -127,7 +127,7 @@ def reference_required(value: object) -> str:
     prefix = kind + colon
     if colon and prefix not in REFERENCE_PREFIXES and get_close_matches(prefix.lower(), REFERENCE_PREFIXES):
         return f"{prefix!r} is not a reference: use env:, file: or command:"
-    return _NO_REFERENCE
+    return NO_REFERENCE
 
 
 def quoted(names: Iterable[object]) -> str:
@@ -355,7 +355,7 @@ ListPlace = Annotated[str, Check(lambda text: text and jsonpath.parse(text))]
 Reference = Annotated[
     str,
     Check(_reference),
-    Meta(extra_json_schema={"pattern": "^(env|file|command):."}, extra={"cure": _NO_REFERENCE}),
+    Meta(extra_json_schema={"pattern": "^(env|file|command):."}, extra={"cure": NO_REFERENCE}),
 ]
 Dialect = Annotated[Text, Check(_dialect)]
 GatewayUrl = Annotated[

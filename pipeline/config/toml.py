@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
@@ -74,6 +74,11 @@ class Document:
     def fail_in(self, path: Path, line: int, message: str, at: KeyPath) -> None:
         """Note an error in a line of another file, to which the key at a path refers."""
         self._errors.append(_Error(elsewhere=True, line=line, where=f"{path}:{line}", message=message, at=at))
+
+    def fail_lines(self, path: Path, faults: Iterable[tuple[int, str]], at: KeyPath) -> None:
+        """Note errors in lines of another file; see `fail_in`."""
+        for line, message in faults:
+            self.fail_in(path, line, message, at)
 
     def text_of(self, name: str, at: KeyPath) -> tuple[Path, str | None]:
         """Return the path of a file that a key names, and its text; None if it cannot be read."""

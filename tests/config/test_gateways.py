@@ -260,6 +260,15 @@ def test_an_error_in_a_keys_file_names_the_line_and_shows_no_key(rejected, keys,
     assert SECRET[3:9] not in message
 
 
+def test_a_file_of_the_keys_themselves_is_one_error_that_says_how_to_use_it(rejected):
+    keys = f"name,key\na,{SECRET}\nb,{SECRET}-2\n"
+    message = rejected(f'{GATEWAY}keys = "keys.csv"\n', keys=keys)
+    cure = 'has no references but other texts: if they are the keys, write "file:keys.csv"'
+    assert message == f"modelwatch.toml:3: gateways.one.keys: {cure}"
+    mixed = rejected(f'{GATEWAY}keys = "keys.csv"\n', keys=f"{keys}c,env:C\n")
+    assert [line.partition(": ")[0] for line in mixed.splitlines()] == ["keys.csv:2", "keys.csv:3"]
+
+
 def test_a_keys_file_with_an_oversized_cell_is_rejected(rejected):
     assert "keys.csv" in rejected(f'{GATEWAY}keys = "keys.csv"\n', keys=f'name,key\na,"{"x" * 200_000}"\n')
 
