@@ -635,6 +635,8 @@ class Home(Struct, frozen=True):
             QuestionError: a glob matches no scope.
         """
         config = self._config_for(scopes)
+        if not config.gateways:
+            raise ConfigError(configs.NO_GATEWAY, where=str(config.path))
         with (
             run_monitor(config, dry_run=dry_run) as monitor,
             observer.running(monitor.interrupt if monitor.active else None),

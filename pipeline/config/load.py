@@ -20,6 +20,9 @@ from pipeline.delivery.types import Destination, Ping
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
 """The JSON Schema of the config, which `reference` writes."""
 
+NO_GATEWAY = "has no gateway: add [gateways.NAME] with its url and scopes"
+"""The message for a config without one, unless it is that of a home that only merges, with destinations."""
+
 _PASTED = frozenset("\"',")
 """Characters around an id that was copied from a list in JSON or Python."""
 
@@ -97,8 +100,8 @@ def parse(text: str, path: Path, scopes: Sequence[str] = ()) -> Config:
     file = document.read(schema.File)
     wanted = NameTest(scopes)
     gateways = [scopes_of(name, table, document, wanted) for name, table in file.gateways.items()]
-    if not gateways and not document.has_errors(("gateways",)):
-        document.fail((), "has no gateway: add [gateways.NAME] with its url and scopes")
+    if not gateways and not file.destinations and not document.has_errors(("gateways",)):
+        document.fail((), NO_GATEWAY)
     known = () if document.has_errors(("gateways",)) else tuple(gateways)
     config = Config(
         path=path.absolute(),

@@ -115,6 +115,30 @@ def test_what_joins_is_reported_only_if_asked_for(job: Job, tokyo: Script) -> No
     assert "vega" in job.quick("changes", "--since", "2026-09-20T08:30:00Z", at=NOW).stdout
 
 
+def test_a_home_that_only_merges_has_destinations_and_no_gateway(job: Job, tokyo: Script) -> None:
+    job.config.parent.mkdir(exist_ok=True)
+    job.config.write_text(
+        '[destinations.asia]\ntype = "files"\ndirectory = "out"\nforms = ["md"]\nscopes = ["tokyo:*"]\n'
+        '[watch]\nmodels = ["vega"]\nscopes = ["tokyo:*"]\n'
+    )
+    merge(job, tokyo)
+    tokyo.drops("acme/one", "vega").run(times=3)
+    merge(job, tokyo, "--report")
+    assert "vega" in (job.home / "out" / "latest.md").read_text()
+    assert job.quick("check", at=NOW).code == 0
+    for command in ("run", "sync"):
+        done = job.quick(command, at=NOW)
+        assert (done.code, "has no gateway: add [gateways.NAME]" in done.stderr) == (78, True)
+
+
+def test_filters_may_name_sites_beside_gateways_of_this_config(job: Job, tokyo: Script) -> None:
+    job.asks("http://127.0.0.1:9/v1")
+    with job.config.open("a") as config:
+        config.write('[watch]\nmodels = ["vega"]\nscopes = ["tokyo:acme/*"]\n')
+    merge(job, tokyo)
+    assert job.quick("watch", at=NOW).stdout.startswith("  vega  OK, offered to tokyo:acme/one\n")
+
+
 def test_a_database_in_use_is_merged_as_of_its_last_commit(job: Job, tokyo: Script) -> None:
     with tokyo.store.transaction():
         tokyo.store.connection.execute("delete from missing")
