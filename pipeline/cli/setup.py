@@ -24,9 +24,11 @@ from pipeline.core.addresses import is_this_machine
 from pipeline.core.text import count, printable
 from pipeline.core.types import is_reference
 from pipeline.errors import ConfigError
+from pipeline.reports.console import scopes_text
 
 _URL = "https://aihubmix.com"
 
+_MOST_SCOPES = 20
 _MOST_MODELS = 8
 
 _LONGEST = 1000
@@ -136,7 +138,13 @@ def _each_chat_once(
     metavar=_KEY_FORM,
     help="A key, as env:NAME, file:PATH or command:PROGRAM; may be repeated.",
 )
-@click.option("--keys", "keys_file", metavar="FILE", help="A CSV file of keys: name,key,group.")
+@click.option(
+    "--keys",
+    "keys_file",
+    metavar="FILE",
+    help="A CSV file of keys by reference: name,key,group. Or a list of the keys themselves, by file:PATH or"
+    " command:PROGRAM.",
+)
 @click.option("--anonymous", is_flag=True, help="Ask without a key too; the default without keys.")
 @click.option(
     "--group",
@@ -253,6 +261,7 @@ def _with_option(line: str) -> str:
         option = "server" if mail[1] == "port" else mail[1]
         return f"--mail-{option}: {line[mail.end() :]}"
     line = re.sub(r"^gateways\.[^:]+\.url: ", "--url: ", line)
+    line = re.sub(r"^gateways\.[^:]+\.keys: ", "--keys: ", line)
     line = re.sub(r"^gateways\.[^:]+?\.scopes\.([^:]+): the name ", r"--key \1: the name ", line)
     return re.sub(r"^gateways\.[^:]+: the name ", "--name: the name ", line)
 
@@ -269,10 +278,14 @@ def _keys_of(given: dict[str, Any]) -> tuple[KeyAnswer, ...]:
 def _keys_file(home: Home, text: str) -> str:
     """Return the path of a file of keys as the config has it: relative to the config where it is below it.
 
+    A reference to a list of keys, as `command:…`, stays what it is.
+
     Raises:
         ConfigError: there is no such file, here or beside the config.
     """
     assert home.config_path, "a database alone has no config"
+    if is_reference(text):
+        return text
     beside = home.config_path.absolute().parent
     for path in (Path(text).expanduser().absolute(), beside / text):
         if path.is_file():
@@ -491,14 +504,15 @@ class _Questions:
     def _try_keys(self, answers: Answers) -> str | None:
         """Ask with keys, and print the size of each list; return what is wrong, if anything is."""
         rows = _rows(self._home.check_text(first_config(answers)))
-        for row in rows:
-            if row["error"] is None:
-                click.echo(f"  {row['scope']}: {count(row['models'] or 0, 'model')}")
-                self._recognise(answers.url, row["dialect"])
-        problems = [
+        good = [row for row in rows if row["error"] is None]
+        for line in _some(f"{row['scope']}: {count(row['models'] or 0, 'model')}" for row in good):
+            click.echo(f"  {line}")
+        for row in good:
+            self._recognise(answers.url, row["dialect"])
+        problems = (
             f"{row['scope']}: {printable(row['advice'], longest=_LONGEST)}" for row in rows if row["error"]
-        ]
-        return "\n  ".join(problems) or None
+        )
+        return "\n  ".join(_some(problems)) or None
 
     def _keeps(self, answers: Answers, attempt: Callable[[Answers], str | None]) -> bool:
         """Return whether answers are valid, and work or are kept all the same; say what is wrong.
@@ -628,6 +642,14 @@ def _ask_schedule() -> str | None:
     return None if kind == "none" else kind
 
 
+def _some(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the first lines, and the number of the others."""
+    lines = list(lines)
+    yield from lines[:_MOST_SCOPES]
+    if len(lines) > _MOST_SCOPES:
+        yield f"and {count(len(lines) - _MOST_SCOPES, 'more scope')}"
+
+
 def _rows(found: CheckResult) -> list[dict[str, Any]]:
     return [check_row(scope, found) for scope in found.scopes]
 
@@ -645,7 +667,8 @@ def _print_models(found: CheckResult) -> None:
         if isinstance(result.answer, ListingAnswer):
             lists.setdefault(tuple(result.answer.listing.records), []).append(name)
     for models, scopes in lists.items():
-        click.echo(f"{' '.join(scopes)}: {_beginning(models)}")
+        gateway = scopes[0].partition("/")[0]
+        click.echo(f"{scopes_text(gateway, tuple(scopes), ())}: {_beginning(models)}")
 
 
 def _beginning(models: Sequence[str]) -> str:

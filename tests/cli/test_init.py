@@ -327,6 +327,23 @@ def test_a_file_of_keys_is_found_here_or_beside_the_config_and_its_lines_are_che
     assert job.config.read_bytes() == before
 
 
+def test_a_list_of_the_keys_themselves_is_named_by_its_reference(gateway: Gateway, job: Job) -> None:
+    job.home.mkdir(exist_ok=True)
+    (job.home / "list.csv").write_text(f"name,key\nvip,{VIP_KEY}\n")
+    assert job.quick("init", "--url", gateway.url, "--keys", "file:list.csv").code == 0
+    assert 'keys = "file:list.csv"' in settings(job)
+    done = job.quick("init", "--url", gateway.url, "--keys", "env:KEYS", "--force")
+    assert (done.code, "--keys: cannot be a variable" in done.stderr) == (2, True)
+
+
+def test_the_models_of_many_keys_come_with_their_number(gateway: Gateway, job: Job) -> None:
+    job.home.mkdir(exist_ok=True)
+    rows = "".join(f"k{number},{VIP_KEY}\n" for number in range(30))
+    (job.home / "list.csv").write_text(f"name,key\n{rows}")
+    done = job.quick("init", "--url", gateway.url, "--keys", "file:list.csv")
+    assert "\nlocal: 30 scopes: " in done.stdout
+
+
 def test_a_file_of_keys_on_a_terminal_is_asked_again_where_it_is_missing_or_wrong(
     gateway: Gateway, job: Job
 ) -> None:
