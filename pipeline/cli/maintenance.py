@@ -192,7 +192,7 @@ def _merge_lines(merged: MergeResult) -> Iterator[str]:
         assert merged.since
         assert merged.until
         period = f"from {minute(merged.since)} to {minute(merged.until)}"
-        new = f", {merged.new_scopes:,} of them new" if merged.new_scopes else ""
+        new = f", {merged.new_scopes} of them new" if merged.new_scopes else ""
         yield (
             f"{count(merged.runs, 'run')} of {merged.site} {period}: {count(merged.scopes, 'scope')}{new},"
             f" {count(merged.moved, 'move')}"
