@@ -39,6 +39,9 @@ _MAX_WAITING = 32 * 1024 * 1024
 _SIZE = 8
 """The bytes of the length of a message."""
 
+_HANDLED = (signal.SIGINT, signal.SIGTERM)
+"""The signals that may have handlers of the command, or of a program that imports."""
+
 
 class _Parsed(Struct, frozen=True, array_like=True):
     """What became of one answer.
@@ -119,7 +122,8 @@ class ReadAhead:
         if self._child is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._child, signal.SIGKILL)
-            os.waitpid(self._child, 0)
+            with suppress(ChildProcessError):  # the system itself waits for it, where SIGCHLD is ignored
+                os.waitpid(self._child, 0)
 
     def start(self, reading: str | None = None, recorded: frozenset[str] = frozenset()) -> None:
         """Start the other process, if there is to be one and it has not started.
@@ -134,16 +138,20 @@ class ReadAhead:
             reader, writer = os.pipe()
         except OSError:  # too many open files
             return
+        # No handler may run before this process knows the other, nor in the other what is this one's to do.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         try:
-            child = os.fork()
+            self._child = os.fork()
+            if self._child == 0:
+                os.close(reader)
+                _run_child(writer, self._scope, (saved for _, saved in self._own), reading, recorded)
         except OSError:  # too many processes
             os.close(reader)
+        else:
+            self._messages = os.fdopen(reader, "rb")
+        finally:
             os.close(writer)
-            return
-        if child == 0:
-            _run_child(writer, self._scope, (saved for _, saved in self._own), reading, recorded)
-        os.close(writer)
-        self._child, self._messages = child, os.fdopen(reader, "rb")
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def __iter__(self) -> Iterator[AnswerAhead]:
         number = 0
@@ -222,7 +230,9 @@ def _run_child(
 ) -> None:
     """Send the answers, and end this process; what fails here fails again in the other, which reports it."""
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in _HANDLED:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         # The files of the database and its locks are the other process's alone.
         os.closerange(3, writer)
         os.closerange(writer + 1, os.sysconf("SC_OPEN_MAX"))
@@ -236,7 +246,7 @@ def _run_child(
 class _Sender:
     """Sends messages by a thread, so that a full pipe keeps nobody from parsing on; a context manager.
 
-    At the end of the block all are sent. A pipe that nobody reads ends the process.
+    At the end of the block all are sent. What keeps messages from being sent ends the process.
     """
 
     def __init__(self, writer: int) -> None:
@@ -269,7 +279,8 @@ class _Sender:
                 while block := self._block():
                     while block:
                         block = block[pipe.write(block) :]
-        except OSError:
+        except (OSError, MemoryError):
+            # The other thread would wait for room for ever.
             os._exit(0)
 
     def _block(self) -> memoryview:

@@ -104,6 +104,53 @@ def test_all_is_read_here_where_no_other_process_can_be_made(
     assert recorded(tmp_path, AUTO, iter(answers()), processes=2) == one
 
 
+def test_the_rest_is_read_here_where_the_other_process_has_no_memory_to_send_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = recorded(tmp_path, AUTO, iter(answers()), processes=1)
+
+    def fails(_sender: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(read_ahead._Sender, "_block", fails)
+    monkeypatch.setattr(read_ahead, "_MAX_WAITING", 1)
+    assert recorded(tmp_path, AUTO, iter(answers()), processes=2) == one
+
+
+def test_an_import_ends_well_where_the_system_waits_for_ended_processes(tmp_path: Path) -> None:
+    one = recorded(tmp_path, AUTO, iter(answers()), processes=1)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert recorded(tmp_path, AUTO, iter(answers()), processes=2) == one
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_only_this_process_handles_a_signal_that_comes_while_the_other_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    handled = tmp_path / "handled"
+    fork = os.fork
+
+    def interrupted() -> int:
+        child = fork()
+        os.kill(os.getpid(), number)
+        return child
+
+    def handle(*_: object) -> None:
+        with handled.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+
+    monkeypatch.setattr(os, "fork", interrupted)
+    before = signal.signal(number, handle)
+    try:
+        recorded(tmp_path, AUTO, iter(answers()), processes=2)
+    finally:
+        signal.signal(number, before)
+    assert handled.read_text("utf-8").split() == [str(os.getpid())]
+
+
 def test_an_error_of_the_source_is_raised_here(tmp_path: Path) -> None:
     def broken() -> Iterator[SavedAnswer]:
         yield from answers()[:3]
