@@ -52,7 +52,7 @@ class Reply(Struct, frozen=True):
 
     `time` is the moment of the response in Unix seconds, by the server's clock where it sends a `Date`;
     `url` is its address after redirects, with parameters that are secret masked. With `is_last`, the body is
-    the last one again, and left out.
+    the last one again.
     """
 
     status: int
@@ -167,14 +167,13 @@ async def _hop(
     if _LOG.isEnabledFor(logging.DEBUG):
         _LOG.debug("%s", redactor.text(f"{request.method} {without_query(url)}: {response.status}"))
     content_type = response.headers.get("content-type", "")
-    body = as_array(as_utf8(body, content_type), content_type)
+    # Also the last body may have a secret: that of a scope which has a key only now.
+    body = redactor.body(as_array(as_utf8(body, content_type), content_type))
     is_last = (
         response.status == HTTPStatus.OK
         and request.is_last is not None
         and request.is_last(body, response.headers)
     )
-    # What was searched for secrets before, and is stored nowhere now, needs no search.
-    body = b"" if is_last else redactor.body(body)
     if location is None and _is_error(response.status):
         raise _error(request, response, url, body)
     url = with_params(url, [(name, MASK) for name, _ in request.secret_params])

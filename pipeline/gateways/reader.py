@@ -51,6 +51,7 @@ class AnswerReader:
         self._new_records: dict[str, set[Digest]] = {}
         self._new_bytes: dict[str, int] = {}
         self._fingerprints: BodyCache[str] = BodyCache()
+        self._whole: set[tuple[RowCache, str]] = set()
         self._parsed: dict[tuple[Gateway, Dialect, str], tuple[Dialect, ReadAnswer] | Unreadable] = {}
 
     def request(self, scope: Scope) -> FetchRequest:
@@ -62,17 +63,27 @@ class AnswerReader:
         state = self._states.get(scope.name)
         dialect = self._request_dialect(scope, state.reading if state else None)
         self._requested[scope.name] = dialect
-        pages = self._row_cache(dialect, scope.gateway).pages
+        rows = self._row_cache(dialect, scope.gateway)
         if state is None or state.reading != dialect.reading:
-            return FetchRequest(scope, dialect, pages)
+            return FetchRequest(scope, dialect, rows.pages)
         validators = Validators(state.etag, state.last_modified)
-        # With pages of its own, a dialect may find that the same bytes are only the first of them now.
-        is_whole = dialect.paging is None or dialect.paging.is_guess
-        is_last = partial(self._is_last, state.fingerprint) if is_whole else None
-        return FetchRequest(scope, dialect, pages, validators, is_last)
+        is_last = partial(self._is_last, state.fingerprint, rows)
+        return FetchRequest(scope, dialect, rows.pages, validators, is_last)
 
-    def _is_last(self, fingerprint: str | None, body: bytes) -> bool:
-        return self._fingerprint_of(body) == fingerprint
+    def _is_last(self, last: str | None, rows: RowCache, body: bytes) -> bool:
+        """Return whether a body is the last one, and a whole list still.
+
+        Settings that are not in the reading may have changed: where the list is, and how it is cut.
+        """
+        fingerprint = self._fingerprint_of(body)
+        if fingerprint != last:
+            return False
+        if (rows, fingerprint) in self._whole:
+            return True
+        if not rows.is_whole(body):
+            return False
+        self._whole.add((rows, fingerprint))
+        return True
 
     def read(self, scope: Scope, outcome: FetchOutcome) -> list[Pair]:
         """Parse the outcome of a scope; a scope of all groups has a result of its own and one per group."""

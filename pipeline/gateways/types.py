@@ -133,7 +133,8 @@ class Validators(Struct, frozen=True):
 class FetchRequest(Struct, frozen=True):
     """One scope to fetch: its dialect, the requests to send, and the validators of its last answer.
 
-    `is_last` returns whether the body of a whole list is that of the last answer; None where that is unknown.
+    `is_last` returns whether a first body is that of the last answer, and a whole list; None where that is
+    unknown.
     """
 
     scope: Scope

@@ -155,6 +155,29 @@ def test_the_bytes_of_the_last_list_may_be_its_first_page_now(job: Job, cause: s
     assert models(job) == ["a", "b", "c", "d"]
 
 
+def test_the_bytes_of_the_last_list_are_no_list_where_another_setting_looks_for_it(job: Job) -> None:
+    with Scripted(lambda _: Reply(listed("a", "b"))) as server:
+        configured(job, server.url)
+        assert job.quick("run").code == 0
+        configured(job, server.url, 'list = "nowhere"')
+        assert job.quick("run").code == 4
+        configured(job, server.url)
+        assert job.quick("run").code == 0
+    assert models(job) == ["a", "b"]
+
+
+def test_a_key_in_the_bytes_of_the_last_list_is_masked_from_when_it_is_one(job: Job) -> None:
+    job.env["KEY"] = "sk-first-key-1234"
+    with Scripted(lambda _: Reply(listed("a", note="sk-second-key-5678"))) as server:
+        job.asks(server.url, scopes={"one": 'key = "env:KEY"'})
+        assert job.quick("run").code == 0
+        job.env["KEY"] = "sk-second-key-5678"
+        assert job.quick("run").code == 0
+    with sqlite3.connect(job.database) as database:
+        ((after,),) = database.execute("select after from field_changes")
+    assert "***" in after
+
+
 def test_a_link_to_another_server_is_not_followed(job: Job) -> None:
     with Scripted(lambda _: Reply(listed("b"))) as other:
         link = (("Link", f'<{other.url}/v1/models?page=2>; rel="next"'),)

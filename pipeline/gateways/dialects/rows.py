@@ -30,7 +30,7 @@ from pipeline.gateways.dialects.dialect import (
     Row,
     check_number,
 )
-from pipeline.gateways.dialects.paging import Pages
+from pipeline.gateways.dialects.paging import Page, Pages
 
 _MAX_ENVELOPE = 4096
 _BLOCK = 16
@@ -83,6 +83,16 @@ class RowCache:
             if len(bodies) == 1:
                 self._whole.put(page.body, head)
             return bodies
+
+    def is_whole(self, body: bytes) -> bool:
+        """Return whether the list is complete with the first response, if its headers say nothing of it."""
+        requests = self.pages()
+        next(requests)
+        try:
+            requests.send(Page(body))
+        except (StopIteration, Unreadable) as end:
+            return isinstance(end, StopIteration)
+        return False
 
     def read(self, answer: Answer) -> Listing:
         """Parse one complete answer; see `Dialect.read`."""
