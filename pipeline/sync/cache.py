@@ -13,8 +13,8 @@ from pipeline.core import canonical
 from pipeline.core.diff import FieldComparer, diff
 from pipeline.core.times import shifted
 from pipeline.core.types import Digest, HoldKind, Kind, Listing, Outcome, Scope, ScopeState
-from pipeline.gateways.dialects import AUTO, Dialect, price_advice
-from pipeline.gateways.types import ListingAnswer, ScopeResult
+from pipeline.gateways.dialects import AUTO, Dialect, dialect_of, price_advice
+from pipeline.gateways.types import ListingAnswer, ScopeResult, Unchanged
 from pipeline.store import LedgerWriter, Store, read_listing, scope_states
 from pipeline.store.ledger import AnonymousScope, HoldRow, LargeHold
 from pipeline.store.listings import ReadRecord, listing_models, read_record
@@ -81,7 +81,7 @@ class RunCache:
         self, scopes: Sequence[Scope], results: Mapping[str, ScopeResult], *, asked: bool
     ) -> Collection[int]:
         """Write the gateways and scopes of the config where they differ; return the ids of the scopes."""
-        dialects = _dialects(scopes, results)
+        dialects = _dialects(scopes, results, self.states)
         if self._enrolled != (scopes, dialects):
             self._gateway_ids, self._scope_ids = self.ledger.enroll(scopes, dialects, asked=asked)
             self.mark_stale(number for name, number in self._scope_ids.items() if name not in self.states)
@@ -271,13 +271,22 @@ def _ids(store: Store, scopes: Sequence[Scope]) -> list[int]:
     return scope_ids(store, [scope.name for scope in scopes], users)
 
 
-def _dialects(scopes: Sequence[Scope], results: Mapping[str, ScopeResult]) -> dict[str, str]:
-    """Return the dialect of each gateway by its name: the config's, or the recognised one."""
+def _dialects(
+    scopes: Sequence[Scope], results: Mapping[str, ScopeResult], states: Mapping[str, ScopeState]
+) -> dict[str, str]:
+    """Return the dialect of each gateway by its name: the config's, or that of its first list."""
     found: dict[str, str] = {}
     for scope in scopes:
+        gateway = scope.gateway
+        if gateway.name in found:
+            continue
         answer = results[scope.name].answer
-        if scope.gateway.dialect != AUTO:
-            found.setdefault(scope.gateway.name, scope.gateway.dialect)
-        elif isinstance(answer, ListingAnswer) and not scope.all_groups:
-            found.setdefault(scope.gateway.name, answer.dialect.name)
+        if gateway.dialect != AUTO:
+            found[gateway.name] = gateway.dialect
+        elif scope.all_groups:
+            continue
+        elif isinstance(answer, ListingAnswer):
+            found[gateway.name] = answer.dialect.name
+        elif isinstance(answer, Unchanged) and (last := dialect_of(states[scope.name].reading)):
+            found[gateway.name] = last.name
     return found

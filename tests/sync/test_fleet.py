@@ -133,6 +133,25 @@ def test_parts_record_the_same_rows_as_one_process(tmp_path: Path, threads: Thre
     assert len(threads.replies) == 2 * 10
 
 
+@pytest.mark.parametrize("engine", ["local", "processes"])
+def test_a_gateway_keeps_the_dialect_of_its_first_list_while_others_move(
+    tmp_path: Path, threads: Threads, engine: str
+) -> None:
+    marks = {"compatibility_type": "gguf", "arch": "x"}
+    end, models = b"", "a"
+
+    def answer(asked: Question) -> Reply:
+        is_first = asked.headers["Authorization"].endswith("0")
+        return Reply(listed("a", **marks) + end if is_first else listed(*models))
+
+    with Scripted(answer) as server:
+        job = by_keys(job_of(tmp_path, engine), server.url, 2)
+        for end, models in ((b"", "a"), (b"", "ab"), (b" ", "abc")):  # noqa: B007 - they are answered
+            assert job.quick("run").code == 0
+            assert [(models, each["dialect"]) for each in rows(job)["gateways"]] == [(models, "lmstudio")]
+    assert len(threads.tasks) == (6 if engine == "processes" else 0)
+
+
 @pytest.mark.parametrize("name", all_dialects())
 def test_a_listing_names_the_dialect_in_which_it_was_parsed(name: str) -> None:
     dialect = all_dialects()[name]
