@@ -39,6 +39,9 @@ _MAX_WAITING = 32 * 1024 * 1024
 _SIZE = 8
 """The bytes of the length of a message."""
 
+_FILES = 24
+"""The files that must be left for the database, which may not be open yet, and for the source."""
+
 _HANDLED = (signal.SIGINT, signal.SIGTERM)
 """The signals that may have handlers of the command, or of a program that imports."""
 
@@ -137,6 +140,10 @@ class ReadAhead:
         try:
             reader, writer = os.pipe()
         except OSError:  # too many open files
+            return
+        if 0 < os.sysconf("SC_OPEN_MAX") < writer + _FILES:
+            os.close(reader)
+            os.close(writer)
             return
         # No handler may run before this process knows the other, nor in the other what is this one's to do.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)

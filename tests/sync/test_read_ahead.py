@@ -126,6 +126,16 @@ def test_an_import_ends_well_where_the_system_waits_for_ended_processes(tmp_path
         signal.signal(signal.SIGCHLD, before)
 
 
+def test_no_pipe_takes_the_last_files_that_may_be_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set(Path("/proc/self/fd").iterdir())
+    monkeypatch.setattr(os, "sysconf", lambda _name: len(before) + 4)
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("there is another process"))
+    recorded(tmp_path, AUTO, iter(answers()), processes=2)
+    assert set(Path("/proc/self/fd").iterdir()) <= before
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_only_this_process_handles_a_signal_that_comes_while_the_other_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
