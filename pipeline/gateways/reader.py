@@ -7,6 +7,7 @@ from copy import copy
 from functools import partial
 from hashlib import sha256
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.core import canonical
@@ -33,6 +34,16 @@ Pair = tuple[Scope, ScopeResult]
 
 _FINGERPRINT_DIGITS = 32
 
+_SEEN_BODY_SIZE = 512
+"""About the bytes that a `_SeenBody` takes."""
+
+
+class _SeenBody(Struct, frozen=True):
+    """The digest of a body, and the parsers that find a whole list in it."""
+
+    fingerprint: str
+    whole_by: set[RowCache]
+
 
 class AnswerReader:
     """A parser of scopes' answers; it also makes their requests.
@@ -50,8 +61,7 @@ class AnswerReader:
         self._row_caches: dict[tuple[Dialect, int], RowCache] = {}
         self._new_records: dict[str, set[Digest]] = {}
         self._new_bytes: dict[str, int] = {}
-        self._fingerprints: BodyCache[str] = BodyCache()
-        self._whole: set[tuple[RowCache, str]] = set()
+        self._bodies: BodyCache[_SeenBody] = BodyCache()
         self._parsed: dict[tuple[Gateway, Dialect, str], tuple[Dialect, ReadAnswer] | Unreadable] = {}
 
     def request(self, scope: Scope) -> FetchRequest:
@@ -75,14 +85,13 @@ class AnswerReader:
 
         Settings that are not in the reading may have changed: where the list is, and how it is cut.
         """
-        fingerprint = self._fingerprint_of(body)
-        if fingerprint != last:
+        seen = self._seen_body(body)
+        if seen.fingerprint != last:
             return False
-        if (rows, fingerprint) in self._whole:
-            return True
-        if not rows.is_whole(body):
-            return False
-        self._whole.add((rows, fingerprint))
+        if rows not in seen.whole_by:
+            if not rows.is_whole(body):
+                return False
+            seen.whole_by.add(rows)
         return True
 
     def read(self, scope: Scope, outcome: FetchOutcome) -> list[Pair]:
@@ -212,14 +221,14 @@ class AnswerReader:
             return _digest([*bodies, canonical.encode(answer.headers).encode()])
         if len(bodies) != 1:
             return _digest(bodies)
-        return self._fingerprint_of(bodies[0])
+        return self._seen_body(bodies[0]).fingerprint
 
-    def _fingerprint_of(self, body: bytes) -> str:
-        fingerprint = self._fingerprints.get(body)
-        if fingerprint is None:
-            fingerprint = _digest((body,))
-            self._fingerprints.put(body, fingerprint)
-        return fingerprint
+    def _seen_body(self, body: bytes) -> _SeenBody:
+        seen = self._bodies.get(body)
+        if seen is None:
+            seen = _SeenBody(_digest((body,)), set())
+            self._bodies.put(body, seen, _SEEN_BODY_SIZE)
+        return seen
 
     def _read_groups(self, scope: Scope, outcome: FetchOutcome) -> Iterator[Pair]:
         groups_dialect = dialects.groups_dialect(scope.gateway)
