@@ -263,8 +263,9 @@ def _dask(engine: Engine, timeout: float) -> Iterator[_Dask]:
     try:
         import dask
 
-        # Its logs would be lines on standard error in each run that a worker leaves.
-        dask.config.set({"logging": dict.fromkeys(_LOGGERS, "critical")})
+        # Its logs would be lines on standard error in each run that a worker leaves; its profiler takes time.
+        logs = dict.fromkeys(_LOGGERS, "critical")
+        dask.config.set({"logging": logs, "distributed.worker.profile.enabled": False})
         from distributed import Client, LocalCluster, Security
     except ImportError as error:
         command = command_to_add("distributed", "fleet")

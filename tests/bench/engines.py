@@ -97,7 +97,9 @@ def _cluster(setting: Setting, started: Fleet) -> Iterator[_Cluster]:
     file = place / "scheduler.json"
     words = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file"]
     worker = ["worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-    plain = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
+    # As cron/README.md advises.
+    plain = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
+    plain |= {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     processes = []
     try:
         for each, env in (([*words, str(file)], {}), (worker, started.env)):
