@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 _MAX_BYTES = 16 * 1024 * 1024
@@ -22,6 +23,12 @@ class BodyCache(Generic[T]):
         """Return the value kept for a body, or None."""
         candidates = self._by_length.get(len(body), ())
         return next((value for other, value, _ in candidates if other == body), None)
+
+    def bodies(self, least: int) -> Iterator[bytes]:
+        """Yield what is kept of at least so many bytes."""
+        for length, kept in self._by_length.items():
+            if length >= least:
+                yield from (body for body, _, _ in kept)
 
     def clear(self) -> None:
         """Drop all that is kept."""

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
@@ -147,7 +147,7 @@ async def _hop(
         sent_to = with_params(url, request.secret_params)
         async with transport.send(request, sent_to, read_timeout=limits.timeout) as response:
             location = response.headers.get("location") if response.status in _REDIRECTS else None
-            body = b"" if location else await _read_body(response, room)
+            body = b"" if location else await _read_body(response, room, redactor.seen())
     except TimeoutError as error:
         raise Unreachable(f"no answer from {without_query(url)} within {limits.timeout:g} s") from error
     except ConnectionError as error:
@@ -185,12 +185,12 @@ def _is_error(status: int) -> bool:
     return status not in _SUCCESS and status != HTTPStatus.NOT_MODIFIED
 
 
-async def _read_body(response: HttpResponse, room: Room) -> bytes:
+async def _read_body(response: HttpResponse, room: Room, seen: Iterable[bytes]) -> bytes:
     """Return the decoded body; of an error response only its beginning, and b"" where it cannot be decoded.
 
     The body of an error only explains its status: a failure to read it must not replace the status.
     """
-    body = _Body()
+    body = Body(seen)
     if response.status in _SUCCESS:
         try:
             async for chunk in decompress(response):
@@ -212,16 +212,23 @@ async def _read_body(response: HttpResponse, room: Room) -> bytes:
     return body.joined()
 
 
-class _Body:
-    """A body as it arrives: large chunks are copied once, and no long list of small ones is kept."""
+class Body:
+    """A body as it arrives: large chunks are copied once at most, and no long list of small ones is kept.
 
-    def __init__(self) -> None:
+    Args:
+        seen: earlier bodies; one that comes again is compared as it arrives, and not copied.
+    """
+
+    def __init__(self, seen: Iterable[bytes] = ()) -> None:
         self.size = 0
+        self._again = list(seen)
         self._first = bytearray()
         self._chunks: list[bytes] = []
 
     def add(self, chunk: bytes) -> None:
         """Add the next chunk."""
+        if self._again:
+            self._again = [each for each in self._again if each.startswith(chunk, self.size)]
         self.size += len(chunk)
         self._chunks.append(chunk)
         if len(self._chunks) == _MAX_CHUNKS:
@@ -230,11 +237,15 @@ class _Body:
             self._chunks.clear()
 
     def joined(self) -> bytes:
-        """Return all of it."""
+        """Return all of it; where that is an earlier body, the same object."""
+        for each in self._again:
+            if len(each) == self.size:
+                return each
         return b"".join((self._first, *self._chunks) if self._first else self._chunks)
 
     def clear(self) -> None:
         """Forget it."""
+        self._again.clear()
         self._first.clear()
         self._chunks.clear()
 

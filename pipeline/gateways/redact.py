@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 
 from pipeline.core.limits import MAX_ESCAPES, SMALL_ANSWER
@@ -11,6 +11,9 @@ from pipeline.core.text import redact
 from pipeline.core.types import Secret
 from pipeline.errors import Unreadable
 from pipeline.gateways.cache import BodyCache
+
+_LARGE = 64 * 1024
+"""The bytes of a body from which copying it takes longer than comparing it with others."""
 
 _ESCAPES = (b"%", b"&", rb"\u00", rb"\x", rb"\u{")
 """How an escape of a letter begins in URLs, HTML, JSON and JavaScript."""
@@ -39,6 +42,10 @@ class Redactor:
         found = copy(self)
         found._own = tuple(secret.reveal() for secret in secrets)  # noqa: SLF001 - of the same class
         return found
+
+    def seen(self) -> Iterator[bytes]:
+        """Yield the large ones of the last bodies without a secret."""
+        return self._clean.bodies(_LARGE)
 
     def body(self, body: bytes) -> bytes:
         """Return a body with whole secrets masked; see `Masker.body`.

@@ -10,9 +10,12 @@ from typing import Any
 
 import brotli
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 from support.e2e import Job, Reply, Scripted, listed
 
 from pipeline.gateways import client
+from pipeline.gateways.http import Body
 
 NAME = "héron 苍鹭"
 BODY = json.dumps({"data": [{"id": "lyra", "name": NAME}, {"id": "vega"}]}, ensure_ascii=False)
@@ -201,3 +204,23 @@ def test_an_import_reads_utf_16_and_names_what_is_no_json(job: Job, tmp_path: Pa
     done = job.quick("import", "local/public", str(saved))
     assert "is a sign-in page" in done.output
     assert [row["model"] for row in job.quick("models", "--json").json()] == ["lyra"]
+
+
+@given(
+    chunks=some.lists(some.binary(max_size=3), max_size=600),
+    others=some.lists(some.binary(max_size=9), max_size=3),
+    cut=some.integers(0, 1800),
+)
+def test_a_body_is_its_chunks_also_where_earlier_ones_begin_like_it(
+    chunks: list[bytes], others: list[bytes], cut: int
+) -> None:
+    whole = b"".join(chunks)
+    seen = [*others, whole[:cut], whole + b"x", whole[:-1] + b"y"]
+    for earlier in (seen, [*seen, whole]):
+        body = Body(earlier)
+        for chunk in chunks:
+            body.add(chunk)
+        assert (body.joined(), body.size) == (whole, len(whole))
+    again = Body([whole])
+    again.add(bytes(bytearray(whole)))
+    assert again.joined() is whole
