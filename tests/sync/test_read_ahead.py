@@ -129,6 +129,7 @@ def test_an_import_ends_well_where_the_system_waits_for_ended_processes(tmp_path
 def test_no_pipe_takes_the_last_files_that_may_be_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = set(Path("/proc/self/fd").iterdir())
     monkeypatch.setattr(os, "sysconf", lambda _name: 10)
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("there is another process"))
     recorded(tmp_path, AUTO, iter(answers()), processes=2)
