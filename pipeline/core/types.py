@@ -287,6 +287,14 @@ class Scope(Struct, frozen=True, gc=False):
                 return reference
 
 
+def scopes_by_gateway(scopes: Iterable[Scope]) -> dict[str, list[Scope]]:
+    """Return scopes by the name of their gateway, in their order."""
+    found: dict[str, list[Scope]] = {}
+    for scope in scopes:
+        found.setdefault(scope.gateway.name, []).append(scope)
+    return found
+
+
 class Engine(Struct, frozen=True):
     """Who asks the gateways: this process, processes of this machine, or Dask.
 

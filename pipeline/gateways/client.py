@@ -28,6 +28,7 @@ from pipeline.core.types import (
     Scope,
     Secret,
     is_reference,
+    scopes_by_gateway,
 )
 from pipeline.errors import FetchError, Refused, Unreachable, Unreadable, Unresolved
 from pipeline.gateways.auth import USER_HEADER, Authentication, authenticate, configured, sign_in
@@ -91,9 +92,7 @@ class GatewayClient:
         self._large_answers: dict[str, asyncio.Lock] = {}
         self._transport: Transport | None = None
         self._configured: dict[tuple[Pairs, Pairs], asyncio.Future[Authentication]] = {}
-        self._scopes: dict[str, list[Scope]] = {}
-        for scope in scopes:
-            self._scopes.setdefault(scope.gateway.name, []).append(scope)
+        self._scopes = scopes_by_gateway(scopes)
         self._redactors: dict[str, Redactor] = {}
         self._unreachable: Counter[str] = Counter()
         self._lists: dict[str, asyncio.Future[None]] = {}
@@ -211,11 +210,11 @@ class GatewayClient:
         headers = auth.headers | ({} if page.body else request.validators.headers())
         received: list[Page] = []
 
-        def is_last(body: bytes, headers: Mapping[str, str]) -> bool:
+        def is_last(body: bytes, of_response: Mapping[str, str]) -> bool:
             # Headers may say that the same rows are a page of a longer list now.
-            return not (request.is_last is None or _paging_headers(headers, dialect)) and request.is_last(
-                body
-            )
+            if request.is_last is None or _paging_headers(of_response, dialect):
+                return False
+            return request.is_last(body)
 
         while True:
             url = page.url or _list_url(gateway, page.path)

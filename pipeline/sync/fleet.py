@@ -18,7 +18,7 @@ from time import monotonic
 from msgspec import Struct
 
 from pipeline import __version__
-from pipeline.core.types import Engine, Record, Scope
+from pipeline.core.types import Engine, Record, Scope, scopes_by_gateway
 from pipeline.errors import FetchError, MissingPart, Unreachable
 from pipeline.gateways.client import GatewayClient
 from pipeline.gateways.faults import unexpected
@@ -81,11 +81,8 @@ def deal(scopes: Sequence[Scope], workers: int) -> list[Part]:
     The scopes of a gateway go to as few workers as share the load evenly, never to more than the requests
     that it allows at a time, which are divided over them.
     """
-    by_gateway: dict[str, list[Scope]] = {}
-    for scope in scopes:
-        by_gateway.setdefault(scope.gateway.name, []).append(scope)
     dealt = [_Hand() for _ in range(workers)]
-    for name, members in sorted(by_gateway.items(), key=lambda pair: -len(pair[1])):
+    for name, members in sorted(scopes_by_gateway(scopes).items(), key=lambda pair: -len(pair[1])):
         concurrency = min(scope.gateway.limits.concurrency for scope in members)
         share = ceil(len(members) * workers / len(scopes))
         parts = min(workers, concurrency, len(members), share)

@@ -251,7 +251,7 @@ def _run_child(
 
 
 class _Sender:
-    """Sends messages by a thread, so that a full pipe keeps nobody from parsing on; a context manager.
+    """Sends messages by a thread, so that a full pipe does not hold up the parsing; a context manager.
 
     At the end of the block all are sent. What keeps messages from being sent ends the process.
     """

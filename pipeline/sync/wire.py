@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from pipeline import __version__
-from pipeline.core.types import Digest, Gateway, Outcome, Record, Scope, ScopeState
+from pipeline.core.types import Digest, Gateway, Outcome, Record, Scope, ScopeState, scopes_by_gateway
 from pipeline.errors import FetchError, Unresolved
 from pipeline.gateways.reader import Pair, group_scope
 from pipeline.gateways.types import GroupGone, ListingAnswer, ScopeResult, Unchanged
@@ -122,7 +122,7 @@ class TaskEncoder:
         self._known: dict[ScopeState, ScopeState] = {}
         self._places: dict[str, int] = {}
         self._peers: dict[str, bytes] = {}
-        for gateway, scopes in _by_gateway(peers).items():
+        for gateway, scopes in scopes_by_gateway(peers).items():
             self._places |= {scope.name: place for place, scope in enumerate(scopes)}
             # Pickled structs take five times as long as tuples.
             self._peers[gateway] = _encode(
@@ -133,7 +133,7 @@ class TaskEncoder:
         """Return the task of a part."""
         gateways = [
             _GatewayTask(part.concurrency[gateway], self._peers[gateway], list(map(self._row, scopes)))
-            for gateway, scopes in _by_gateway(part.scopes).items()
+            for gateway, scopes in scopes_by_gateway(part.scopes).items()
         ]
         listings = frozenset(each for each in self._listings if each[0] in part.concurrency)
         users = tuple(f"{scope.name}." for scope in part.scopes if scope.all_groups)
@@ -164,13 +164,6 @@ class TaskEncoder:
             left_out=state.left_out,
         )
         return self._known.setdefault(known, known)
-
-
-def _by_gateway(scopes: Iterable[Scope]) -> dict[str, list[Scope]]:
-    found: dict[str, list[Scope]] = {}
-    for scope in scopes:
-        found.setdefault(scope.gateway.name, []).append(scope)
-    return found
 
 
 def decode_task(message: bytes) -> Task | None:
