@@ -190,9 +190,8 @@ def _backfill(
         with store.transaction() if before else store.bulk_load():
             for each in chain((first,), islice(new, size - 1)):
                 totals.add(each, *importer.record(each, ahead))
-    if importer.last:
-        with store.transaction():
-            importer.write_price_advice()
+            if importer.last:
+                importer.write_price_advice()
     totals.window = Window(before, time_window(store).until)
     if importer.last:
         last, answer = importer.last
@@ -289,7 +288,7 @@ class _Importer:
         return self._cache.price_advice(self._scope, listing, dialect)
 
     def write_price_advice(self) -> None:
-        """Write the advice about the prices of the current listing, after the last answer."""
+        """Write the advice about the prices of the current listing, at the end of a transaction."""
         self._cache.refresh()
         state = self._cache.states.get(self._scope.name)
         if state is None or state.listing is None:

@@ -25,6 +25,7 @@ from pipeline.reports.report import build_report
 from pipeline.store import Store, scope_states
 from pipeline.store.coverage import coverage, has_news, recoveries
 from pipeline.store.runs import find_run
+from pipeline.store.scopes import snapshot_times
 from pipeline.store.search import DIFFERENCES
 from pipeline.store.windows import Window, time_window
 from pipeline.sync.archives import SavedAnswer
@@ -167,6 +168,23 @@ def test_a_killed_import_continues_where_it_was(store: Store, after: int) -> Non
     with Store.open(None) as undisturbed:
         backfill(CAUTIOUS, answers, undisturbed)
         assert contents(store) == contents(undisturbed)
+
+
+@pytest.mark.parametrize("after", range(1, 8))
+def test_a_killed_import_leaves_what_an_import_of_its_recorded_answers_writes(
+    store: Store, after: int
+) -> None:
+    """Also what is written once for many answers: which prices give no figure."""
+    answers = [saved(number, x=number // 4, y=number) for number in range(1, 8)]
+    unknown = replace(OLD, gateway=replace(OLD.gateway, dialect="openai"))
+    with pytest.raises(Killed):
+        backfill(unknown, until_killed(answers, after - 1), store, batch=2)
+    recorded = snapshot_times(store, OLD.name)
+    with Store.open(None) as undisturbed:
+        backfill(unknown, [each for each in answers if each.at in recorded], undisturbed)
+        assert contents(store) == contents(undisturbed)
+        advice = {state.price_advice is not None for state in scope_states(store).values()}
+        assert advice == ({True} if recorded else set())
 
 
 def test_an_answer_between_recorded_ones_is_refused_before_anything_is_written(store: Store) -> None:
