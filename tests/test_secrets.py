@@ -432,8 +432,8 @@ def test_an_answer_that_had_nothing_to_mask_is_searched_again_for_a_secret_that_
     redactor, body = Redactor([Secret("first-secret")]), b'{"data": [{"id": "a second-secret"}]}'
     for _ in range(2):
         assert redactor.body(body) == body
-    redactor.add([Secret("first-secret")])
-    redactor.add([Secret("second-secret")])
+    Redactor([Secret("first-secret")], of_gateway=redactor)
+    Redactor([Secret("second-secret")], of_gateway=redactor)
     for _ in range(2):
         assert redactor.body(body) == b'{"data": [{"id": "a ***"}]}'
 

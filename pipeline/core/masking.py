@@ -59,6 +59,9 @@ _ANY_WIDE = re.compile(
 _ITSELF, _BYTE, _DECIMAL, _NAME = 1, 4, 5, 7
 """The groups of these patterns that are no hexadecimal number of a letter."""
 
+_ESCAPES = re.compile(rb"[\\%&]")
+"""How they begin."""
+
 _NOT_OF_JSON = re.compile(rb"%u?[\da-f]|&[#a-z]|\\[x']|\\u\{")
 
 
@@ -85,6 +88,7 @@ class Masker:
         self._secrets: dict[str, None] = {}
         self._is_plain = True
         self._json, self._any = _JSON, _ANY
+        self._runs = _Runs()
         self._forms: dict[int, dict[bytes, None]] = {}
         self._all_parts: dict[int, set[bytes]] = {}
         self._whole: _Index | None = None
@@ -109,6 +113,7 @@ class Masker:
             self._whole = None
         has_json = any(letter in secret for secret in new for letter in '"\\')
         self._is_plain &= self._any is _ANY and not has_json
+        self._runs.add(new)
         self._forms.clear()
         self._all_parts.clear()
         if self._whole is not None:
@@ -144,7 +149,7 @@ class Masker:
         is_coded = b"%" in decoded or b"&" in decoded or b"\\" in decoded
         if is_coded and _NOT_OF_JSON.search(decoded):
             spans += self._decoded_spans(lower, self._any, shortest, own)[0]
-        return _merged(_with_backslash(lower, span) for span in spans)
+        return _merged(_widened(lower, span) for span in spans)
 
     def _decoded_spans(
         self, data: bytes, escapes: re.Pattern[bytes], shortest: int, own: Sequence[str] | None
@@ -176,6 +181,8 @@ class Masker:
 
     def _needles(self, data: bytes, shortest: int) -> Iterable[bytes]:
         """Return what to look for in a text: secrets in each spelling without escapes."""
+        if not self._runs.may_be_in(data):
+            return ()
         if len(self._secrets) > _FEW:
             words = self._words_in(data)
             return dict.fromkeys(chain.from_iterable(_forms(each, self._any, shortest) for each in words))
@@ -224,6 +231,38 @@ class Masker:
             for at in range(len(data) - length + 1)
             if data[at : at + length] in parts
         ]
+
+
+_BASE64 = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789+/-_")
+"""The letters of base64, also in URLs, in lower case; hexadecimal digits are among them."""
+
+_LETTER = b"x"
+
+
+class _Runs:
+    """Whether a text has as many letters of secrets in a row as the shortest secret.
+
+    Most lists have no word that is as long as a key, and this takes a fifth of looking for thousands of keys.
+    """
+
+    def __init__(self) -> None:
+        self._letters = set(_BASE64)
+        self._lengths: set[int] = set()
+        self._run = self._table = b""
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Look for some more secrets."""
+        for secret in secrets:
+            plain = secret.removeprefix(_PREFIX).encode("utf-8", "surrogatepass").lower()
+            self._letters.update(plain)
+            # As in `_forms`: decoding makes a secret shorter, base64 and hexadecimal digits do not.
+            self._lengths.add(0 if _ESCAPES.search(plain) else len(plain))
+        self._run = _LETTER * min(self._lengths)
+        self._table = bytes(_LETTER[0] if number in self._letters else 0 for number in range(256))
+
+    def may_be_in(self, data: bytes) -> bool:
+        """Return whether a text in lower case may have a secret, in any spelling without escapes."""
+        return self._run in data.translate(self._table)
 
 
 class _Index:
@@ -296,7 +335,7 @@ def _forms(secret: str, escapes: re.Pattern[bytes], shortest: int) -> Iterator[b
         plain = text.encode("utf-8", "surrogatepass").lower()
         if len(plain) >= shortest:
             yield plain
-        if b"\\" in plain or b"%" in plain or b"&" in plain:
+        if _ESCAPES.search(plain):
             decoded = plain
             for _ in range(_LEVELS):
                 decoded = escapes.sub(_letter, decoded)
@@ -401,12 +440,28 @@ def _before_decoding(spans: Sequence[Span], data: bytes, escapes: re.Pattern[byt
     return [Span(before[span.start, True], before[span.end, False]) for span in spans]
 
 
-def _with_backslash(data: bytes, span: Span) -> Span:
-    """Return a span with the backslash before it that would escape the mask: JSON would not remain JSON."""
-    start = span.start
+def _widened(data: bytes, span: Span) -> Span:
+    """Return a span with the whole of its first and last letter, and with the backslash before it.
+
+    The backslash would escape the mask, and JSON would not remain JSON.
+    """
+    start, end = span
+    while start and _is_inside_letter(data, start):
+        start -= 1
+    while _is_inside_letter(data, end):
+        end += 1
+    first = start
     while start and data[start - 1 : start] == b"\\":
         start -= 1
-    return Span(span.start - (span.start - start) % 2, span.end)
+    return Span(first - (first - start) % 2, end)
+
+
+def _is_inside_letter(data: bytes, at: int) -> bool:
+    """Return whether a byte is not the first of its letter: https://www.rfc-editor.org/rfc/rfc3629#section-3."""
+    return data[at : at + 1] in _FOLLOWING
+
+
+_FOLLOWING = frozenset(bytes([number]) for number in range(0x80, 0xC0))
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

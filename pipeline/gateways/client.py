@@ -8,7 +8,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from http import HTTPStatus
 from itertools import groupby
 from typing import Self
@@ -114,9 +114,9 @@ class GatewayClient:
         async def fetch(request: FetchRequest) -> None:
             gateway = request.scope.gateway
             room = Room(gateway.limits.max_body, self._large_answer(gateway))
-            async with AsyncExitStack() as slot:
-                # The slot is kept until the answer can be read: answers come faster than they are read.
-                outcome = await self._outcome(request, room, expires, slot)
+            async with self._semaphore(gateway):
+                outcome = await self._outcome(request, room, expires)
+                # Within the limit: answers come faster than they are read.
                 await outcomes.put((request.scope, outcome, room))
 
         async def work(waiting: deque[FetchRequest]) -> None:
@@ -165,14 +165,11 @@ class GatewayClient:
         if self._transport is None:
             self._transport = _transport(self._user_agent, many=scopes >= MANY_SCOPES)
 
-    async def _outcome(
-        self, request: FetchRequest, room: Room, expires: float | None, slot: AsyncExitStack
-    ) -> FetchOutcome:
+    async def _outcome(self, request: FetchRequest, room: Room, expires: float | None) -> FetchOutcome:
         if expires is not None and asyncio.get_running_loop().time() >= expires:
             return self._too_late()
         try:
             async with asyncio.timeout_at(expires):
-                await slot.enter_async_context(self._semaphore(request.scope.gateway))
                 return await self._fetch(request, room)
         except TimeoutError:
             return self._too_late()
@@ -204,7 +201,6 @@ class GatewayClient:
         started = time.perf_counter()
         gateway, dialect = request.scope.gateway, request.dialect
         auth = await self._authenticate(request.scope, dialect)
-        redactor = self._redactor(gateway).of_scope(auth.secrets)
         pages = request.pages()
         page, first = next(pages), None
         headers = auth.headers | ({} if page.body else request.validators.headers())
@@ -238,9 +234,10 @@ class GatewayClient:
                 check_json(reply.body, reply.headers.get("content-type", ""))
                 page = pages.send(received[-1])
             except FetchError as error:
-                error.reword(redactor.text)
+                error.reword(self._redactor(gateway, auth).text)
                 raise
             except StopIteration as end:
+                redactor = self._redactor(gateway, auth)
                 answer = Answer(end.value, first.time, reply.url, tuple(each.values for each in received))
                 validators = _validators(first, redactor) if len(end.value) == 1 else Validators()
                 return FetchResult(answer, validators, time.perf_counter() - started, redactor.mask)
@@ -268,7 +265,7 @@ class GatewayClient:
                 ),
             )
         except FetchError as error:
-            error.reword(self._redactor(scope.gateway).of_scope(auth.secrets).text)
+            error.reword(self._redactor(scope.gateway, auth).text)
             raise
 
     async def _list_read(self, key: Key) -> None:
@@ -292,7 +289,7 @@ class GatewayClient:
     async def _send(self, request: HttpRequest, gateway: Gateway, auth: Authentication) -> Reply:
         assert self._transport
         request = replace(request, secret_params=auth.params)
-        redactor = self._redactor(gateway).of_scope(auth.secrets)
+        redactor = self._redactor(gateway, auth)
         limits = gateway.limits
         if self._unreachable[gateway.name] >= _SURELY_UNREACHABLE:
             limits = replace(limits, attempts=1)
@@ -304,15 +301,15 @@ class GatewayClient:
         self._unreachable[gateway.name] = 0
         return reply
 
-    def _redactor(self, gateway: Gateway) -> Redactor:
-        """Return what replaces the secrets of all scopes of a gateway, which may have them from earlier runs.
+    def _redactor(self, gateway: Gateway, auth: Authentication) -> Redactor:
+        """Return what replaces the secrets of a scope, and of all others of its gateway.
 
-        Those of commands, and of sign-ins, are added when they are there.
+        The gateway may have them from earlier runs; those of commands and sign-ins are added in time.
         """
         if gateway.name not in self._redactors:
             scopes = self._scopes.get(gateway.name, ())
             self._redactors[gateway.name] = Redactor(self._quick_secrets(scopes))
-        return self._redactors[gateway.name]
+        return Redactor(auth.secrets, of_gateway=self._redactors[gateway.name])
 
     def _quick_secrets(self, scopes: Iterable[Scope]) -> Iterator[Secret]:
         """Yield the secrets of scopes that no command gives; not those that are missing."""

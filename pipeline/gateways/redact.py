@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from copy import copy
 
 from pipeline.core.limits import MAX_ESCAPES, SMALL_ANSWER
 from pipeline.core.masking import Masker
@@ -23,25 +22,22 @@ _FIRST_LETTERS = (b"%", b"&", b"\\")
 
 
 class Redactor:
-    """Replaces secrets in everything that a gateway sent back."""
+    """Replaces secrets in everything that a gateway sent back.
 
-    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        self._own: tuple[str, ...] = ()
-        self._masker = Masker()
-        self._clean: BodyCache[bytes] = BodyCache()
-        self.add(secrets)
+    Args:
+        secrets: what is replaced.
+        of_gateway: also replace what this one does, and add the secrets to it: they are those of a scope.
+    """
 
-    def add(self, secrets: Iterable[Secret]) -> None:
-        """Replace some more secrets from now on."""
-        if self._masker.add([secret.reveal() for secret in secrets]):
+    def __init__(self, secrets: Iterable[Secret] = (), *, of_gateway: Redactor | None = None) -> None:
+        self._masker, self._clean = Masker(), BodyCache[bytes]()
+        self._own: list[str] = []
+        found = [secret.reveal() for secret in secrets]
+        if of_gateway:
+            self._masker, self._clean = of_gateway._masker, of_gateway._clean  # noqa: SLF001 - of this class
+            self._own = found
+        if self._masker.add(found):
             self._clean.clear()
-
-    def of_scope(self, secrets: Sequence[Secret]) -> Redactor:
-        """Return this one for the answers to a scope with some secrets, which are replaced from now on."""
-        self.add(secrets)
-        found = copy(self)
-        found._own = tuple(secret.reveal() for secret in secrets)  # noqa: SLF001 - of the same class
-        return found
 
     def seen(self) -> Iterator[bytes]:
         """Yield the large ones of the last bodies without a secret."""

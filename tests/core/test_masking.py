@@ -52,6 +52,11 @@ def test_a_secret_of_other_letters_is_masked_too(spelling: str) -> None:
         assert core(spelling, secret) not in Masker([secret]).text(f"no {written}!")
 
 
+def test_a_part_that_ends_within_a_letter_is_masked_with_the_whole_letter() -> None:
+    """Capitals beyond ASCII are other letters, of which a byte may be equal."""
+    assert Masker(["b2a😀c😀😀üa漢üa"]).text("no B2A😀C😀😀ÜA漢ÜA!") == "no ***A漢ÜA!"
+
+
 @pytest.mark.parametrize("spelling", [name for name in SPELLINGS if "base64" not in name])
 def test_a_part_of_twelve_letters_is_masked_in_texts_only(spelling: str) -> None:
     secret = SECRETS[0]
@@ -211,6 +216,23 @@ def test_short_secrets_among_many_are_masked_in_texts() -> None:
     assert many.body(b"hUn7e hUn7e-8x") == b"hUn7e ***"
 
 
+@given(
+    st.text(LETTERS, min_size=8, max_size=40),
+    st.lists(st.text(LETTERS, min_size=1, max_size=60), max_size=3),
+    st.sampled_from([*SPELLINGS]),
+    st.integers(0, 7),
+)
+@example("sk-aaaaaaa", [], "raw", 0)
+@example("a b c d e f", [], "percent", 0)
+@example("%41%42%43%44", ["k" * 60], "raw", 0)
+@example(">>>>>>>>", [], "base64 after 0", 0)
+def test_a_secret_is_masked_whatever_other_secrets_there_are(
+    secret: str, others: list[str], spelling: str, before: int
+) -> None:
+    said = f"{'. ' * before}{SPELLINGS[spelling](secret)} is unknown"
+    assert all("***" in Masker([*some, *others, secret]).text(said) for some in ([], OTHERS))
+
+
 def test_secrets_that_begin_alike_are_masked_and_their_beginning_costs_nothing() -> None:
     secrets = [f"sk-ant-api03-{number:020d}-tail" for number in range(2_000)]
     many = Masker(secrets)
@@ -229,9 +251,12 @@ def test_a_secret_among_many_takes_little_memory() -> None:
     tracemalloc.start()
     many = Masker(secrets)
     many.body(b'{"data": [{"id": "a"}]}')
+    short_words, _ = tracemalloc.get_traced_memory()
+    many.body(b'{"data": [{"id": "%s"}]}' % (b"a" * 48))
     bodies, _ = tracemalloc.get_traced_memory()
     many.text("the key is unknown")
     texts, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    assert short_words / number < 200
     assert bodies / number < 800
     assert texts / number < 2_400
