@@ -183,7 +183,7 @@ def _backfill(
     size = batch or (_BATCH if before else _BULK_BATCH)
     totals = BackfillTotals(Window(before, before))
     recorded = snapshot_times(store, scope.name)
-    importer = _Importer(store, scope, max(recorded, default=""), asked=asked)
+    importer = _Importer(store, scope, recorded, asked=asked)
     ahead.start(importer.reading, recorded)
     new = _new(_last_of_each_second(ahead, totals), recorded, totals, on_answer)
     while first := next(new, None):
@@ -226,14 +226,14 @@ def _new(
 
 
 class _Importer:
-    """An importer of the answers of one scope; `newest` is the time of its newest recorded answer.
+    """An importer of the answers of one scope; `recorded` are the times of those that are recorded.
 
     `last` is the last listing, with its answer unless another process parsed that.
     """
 
-    def __init__(self, store: Store, scope: Scope, newest: str, *, asked: bool) -> None:
+    def __init__(self, store: Store, scope: Scope, recorded: frozenset[str], *, asked: bool) -> None:
         self._scope = scope
-        self._newest = newest
+        self._oldest, self._newest = min(recorded, default=""), max(recorded, default="")
         self._asked = asked
         self._cache = RunCache(store)
         self._reader = AnswerReader({})
@@ -259,7 +259,9 @@ class _Importer:
             answer = ahead.answer(saved)
             result = self._reader.read_archived(scope, answer, self.reading)
         state = self._cache.states.get(scope.name)
-        error = first_answer_error(result.answer, None if state is None else state.listing)
+        # Where an import is repeated, there was no listing before its first recorded answer.
+        listing = None if state is None or at < self._oldest else state.listing
+        error = first_answer_error(result.answer, listing)
         if error is not None:
             return error, None
         rows = None

@@ -198,6 +198,17 @@ def test_an_answer_between_recorded_ones_is_refused_before_anything_is_written(s
     assert rows_of(store) == before
 
 
+def test_an_import_with_a_first_answer_of_several_pages_can_be_repeated(store: Store) -> None:
+    part = SavedAnswer(day(1), body(row("a"), total=9), "part")
+    answers = [part, *days("-", "ab", "abc", "abcd")[1:]]
+    backfill(OLD, answers[:3], store)
+    again = backfill(OLD, answers, store)
+    assert (again.answers, again.known, list(again.unreadable)) == (1, 2, ["part"])
+    with Store.open(None) as undisturbed:
+        backfill(OLD, answers, undisturbed)
+        assert contents(store) == contents(undisturbed)
+
+
 def test_an_answer_before_a_run_is_refused(store: Store) -> None:
     record_live(store, [saved(1, "a"), saved(3, "a")])
     with pytest.raises(SavedError, match="is recorded until 2025-10-03"):
