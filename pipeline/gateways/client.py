@@ -128,14 +128,22 @@ class GatewayClient:
             by_gateway.setdefault(request.scope.gateway.name, deque()).append(request)
         async with asyncio.TaskGroup() as group:
             # A task for each slot, not for each scope: one that waits takes 4 kB.
-            for waiting in by_gateway.values():
-                for _ in range(min(len(waiting), waiting[0].scope.gateway.limits.concurrency)):
-                    group.create_task(work(waiting))
+            tasks = [
+                group.create_task(work(waiting))
+                for waiting in by_gateway.values()
+                for _ in range(min(len(waiting), waiting[0].scope.gateway.limits.concurrency))
+            ]
             for _ in requests:
                 scope, outcome, room = await outcomes.get()
                 if expires is not None and isinstance(outcome, FetchResult) and loop.time() > expires:
                     outcome = self._too_late("the answer was not read")
-                yield scope, outcome
+                try:
+                    yield scope, outcome
+                except GeneratorExit:
+                    # The group would raise it as an error, in place of the one that the consumer stops for.
+                    for task in tasks:
+                        task.cancel()
+                    return
                 del outcome
                 room.close()
 

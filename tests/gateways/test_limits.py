@@ -249,6 +249,17 @@ def test_answers_that_cannot_be_read_within_the_deadline_fail():
     assert "within the 30 s of `deadline`" in second.message
 
 
+def test_a_run_that_lacks_the_memory_to_read_an_answer_says_so(job, monkeypatch):
+    def read(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(AnswerReader, "_read", read)
+    with Scripted(lambda _: Reply(listed("a"))) as server:
+        job.asks(server.url, scopes={"one": "", "two": ""})
+        done = job.quick("run")
+    assert (done.code, done.stderr) == (71, "modelwatch: there is not enough memory: see `ulimit -v`\n")
+
+
 def test_an_error_as_a_value_keeps_no_frames():
     try:
         canonical.decode(b"no JSON")
