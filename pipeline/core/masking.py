@@ -441,19 +441,33 @@ def _before_decoding(spans: Sequence[Span], data: bytes, escapes: re.Pattern[byt
 
 
 def _widened(data: bytes, span: Span) -> Span:
-    """Return a span with the whole of its first and last letter, and with the backslash before it.
+    """Return a span with the whole of its first and last letter, and of the escapes of JSON that it cuts.
 
-    The backslash would escape the mask, and JSON would not remain JSON.
+    A backslash would escape the mask, or a quote behind it, and JSON would not remain JSON.
     """
     start, end = span
     while start and _is_inside_letter(data, start):
         start -= 1
+    begun = _BEGUN.search(data, max(0, start - 5), start)
+    if begun and _is_escape(data, begun.start()):
+        start = begun.start()
+    if end > start and _is_escape(data, end - 1):
+        end += 1
     while _is_inside_letter(data, end):
         end += 1
-    first = start
-    while start and data[start - 1 : start] == b"\\":
-        start -= 1
-    return Span(first - (first - start) % 2, end)
+    return Span(start, end)
+
+
+_BEGUN = re.compile(rb"\\(?:u[\da-f]{0,3})?\Z")
+"""An escape of JSON without its end."""
+
+
+def _is_escape(data: bytes, at: int) -> bool:
+    """Return whether a byte is the backslash of an escape, and not escaped itself."""
+    first = at
+    while first >= 0 and data[first : first + 1] == b"\\":
+        first -= 1
+    return (at - first) % 2 == 1
 
 
 def _is_inside_letter(data: bytes, at: int) -> bool:

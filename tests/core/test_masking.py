@@ -124,6 +124,23 @@ def test_json_remains_json_whatever_is_masked(secret: str, spellings: list[str])
     assert "***" in json.dumps(found)
 
 
+@pytest.mark.parametrize(
+    ("secret", "written", "masked"),
+    [
+        ("041abcdefgh", r"no \u0041abcdefgh!", "no ***!"),
+        ("u0041abcdefgh", r"no \\u0041abcdefgh!", "no \\\\***!"),
+        ("041abcdefgh", r"no \\u0041abcdefgh!", "no \\\\u0***!"),
+        ("abcdefgh\\", r"no abcdefgh\"!", "no ***!"),
+        ("abcdefgh\\", r"no abcdefgh\\", "no ***"),
+        ("abcdefgh\\u00", r"no abcdefgh\u0041!", "no ***41!"),
+    ],
+)
+def test_a_secret_that_cuts_an_escape_of_json_is_masked_with_it(
+    secret: str, written: str, masked: str
+) -> None:
+    assert Masker([secret]).body(f'{{"id": "{written}"}}'.encode()) == f'{{"id": "{masked}"}}'.encode()
+
+
 def test_each_of_thousands_of_secrets_is_masked_at_any_place() -> None:
     pick = random.Random(5)
     letters = string.ascii_letters + string.digits
