@@ -446,14 +446,15 @@ def _widened(data: bytes, span: Span) -> Span:
     A backslash would escape the mask, or a quote behind it, and JSON would not remain JSON.
     """
     start, end = span
-    while start and _is_inside_letter(data, start):
+    # A letter has four bytes at most, and a body may be no UTF-8.
+    while start > max(0, span.start - 3) and _is_inside_letter(data, start):
         start -= 1
     begun = _BEGUN.search(data, max(0, start - 5), start)
     if begun and _is_escape(data, begun.start()):
         start = begun.start()
     if end > start and _is_escape(data, end - 1):
         end += 1
-    while _is_inside_letter(data, end):
+    while end < span.end + 3 and _is_inside_letter(data, end):
         end += 1
     return Span(start, end)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email import message_from_string
 from email.policy import default
@@ -82,19 +83,26 @@ def _of_group(event: dict[str, Any]) -> str:
     return f"{group} {'changed' if sides is None else 'new' if 'after' in sides else 'gone'}"
 
 
-@pytest.fixture
-def groups(tmp_path: Path) -> Iterator[Groups]:
+@contextmanager
+def at_a_gateway(home: Path) -> Iterator[Groups]:
+    """Yield a home that asks a gateway as ada for the models of all her groups."""
     with Gateway() as gateway:
         gateway.group("vip")
         gateway.group("svip", ratio=0.5)
         gateway.offers("lyra", "vega", to="vip")
         gateway.offers(*MODELS, to="svip")
         gateway.user("ada", group="vip", access_token="ada-access-token-1234")
-        job = Job(tmp_path / "home", env={"TOKEN": "ada-access-token-1234"})
+        job = Job(home, env={"TOKEN": "ada-access-token-1234"})
         user = gateway.accounts.users[0].id
         inside = f'access_token = "env:TOKEN", user_id = {user}, groups = "all"'
         job.asks(gateway.url, scopes={"ada": inside}, confirm_after="2h")
         yield Groups(job, gateway)
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> Iterator[Groups]:
+    with at_a_gateway(tmp_path / "home") as found:
+        yield found
 
 
 def test_a_deleted_group_is_one_removal_and_its_scope_retires(groups: Groups) -> None:
@@ -369,18 +377,18 @@ def test_no_command_takes_a_group_for_a_model(changed: Groups, command: tuple[st
     assert "group:" not in done.output
 
 
-@pytest.fixture
-def changed(groups: Groups) -> Groups:
-    """A home whose groups came, went and changed."""
-    metrics = f'{groups.job.config.read_text()}[metrics]\nfile = "modelwatch.prom"\n'
-    groups.job.configure(metrics)
-    groups.run()
-    groups.gateway.group("gold", ratio=2)
-    groups.gateway.group("vip", ratio=0.9)
-    groups.run()
-    groups.gateway.group("svip", usable=False)
-    groups.run(times=6)
-    return groups
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Groups]:
+    """A home whose groups came, went and changed; no test of it writes."""
+    with at_a_gateway(tmp_path_factory.mktemp("changed")) as groups:
+        groups.job.configure(f'{groups.job.config.read_text()}[metrics]\nfile = "modelwatch.prom"\n')
+        groups.run()
+        groups.gateway.group("gold", ratio=2)
+        groups.gateway.group("vip", ratio=0.9)
+        groups.run()
+        groups.gateway.group("svip", usable=False)
+        groups.run(times=6)
+        yield groups
 
 
 def test_a_group_is_no_model_to_ask_for(changed: Groups) -> None:
