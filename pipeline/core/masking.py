@@ -60,7 +60,7 @@ _ITSELF, _BYTE, _DECIMAL, _NAME = 1, 4, 5, 7
 """The groups of these patterns that are no hexadecimal number of a letter."""
 
 _ESCAPES = re.compile(rb"[\\%&]")
-"""How they begin."""
+"""How escapes begin."""
 
 _NOT_OF_JSON = re.compile(rb"%u?[\da-f]|&[#a-z]|\\[x']|\\u\{")
 

@@ -30,10 +30,10 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[Secret] = (), *, of_gateway: Redactor | None = None) -> None:
-        self._masker, self._clean = Masker(), BodyCache[bytes]()
-        self._own: list[str] = []
         found = [secret.reveal() for secret in secrets]
-        if of_gateway:
+        if of_gateway is None:
+            self._masker, self._clean, self._own = Masker(), BodyCache[bytes](), list[str]()
+        else:
             self._masker, self._clean = of_gateway._masker, of_gateway._clean  # noqa: SLF001 - of this class
             self._own = found
         if self._masker.add(found):
