@@ -190,7 +190,7 @@ TABLES: Mapping[str, Description] = {
             "listing": "Current listing: the last accepted one",
             "held": "Held listing: not accepted yet",
             "sighting": "Last entry in `sightings`",
-            "fingerprint": "Digest of the bytes of the last answer",
+            "fingerprint": "Digest of the bytes of the last answer, and of the settings `list` and `paging`",
             "etag": "ETag of the last answer",
             "last_modified": "Last-Modified of the last answer",
             "left_out": "Rows of its last accepted answer that no listing has, and why",

@@ -33,6 +33,7 @@ from pipeline.gateways.types import (
 Pair = tuple[Scope, ScopeResult]
 
 _FINGERPRINT_DIGITS = 32
+_MARK_DIGITS = 8
 
 _SEEN_BODY_SIZE = 512
 """About the bytes that a `_SeenBody` takes."""
@@ -74,19 +75,20 @@ class AnswerReader:
         dialect = self._request_dialect(scope, state.reading if state else None)
         self._requested[scope.name] = dialect
         rows = self._row_cache(dialect, scope.gateway)
-        if state is None or state.reading != dialect.reading:
+        mark = _layout_mark(scope.gateway)
+        if state is None or state.reading != dialect.reading or _mark_of(state.fingerprint) != mark:
             return FetchRequest(scope, dialect, rows.pages)
         validators = Validators(state.etag, state.last_modified)
-        is_last = partial(self._is_last, state.fingerprint, rows)
+        is_last = partial(self._is_last, state.fingerprint, mark, rows)
         return FetchRequest(scope, dialect, rows.pages, validators, is_last)
 
-    def _is_last(self, last: str | None, rows: RowCache, body: bytes) -> bool:
+    def _is_last(self, last: str | None, mark: str, rows: RowCache, body: bytes) -> bool:
         """Return whether a body is the last one, and a whole list still.
 
-        Settings that are not in the reading may have changed: where the list is, and how it is cut.
+        Settings may have changed that are neither in the reading nor in the mark, such as `max_models`.
         """
         seen = self._seen_body(body)
-        if seen.fingerprint != last:
+        if seen.fingerprint + mark != last:
             return False
         if rows not in seen.whole_by:
             if not rows.is_whole(body):
@@ -154,7 +156,7 @@ class AnswerReader:
     def _parse(
         self, scope: Scope, requested: Dialect, answer: Answer, validators: Validators
     ) -> ListingAnswer | Unchanged | FetchError:
-        fingerprint = self._fingerprint(answer)
+        fingerprint = self._fingerprint(answer) + _layout_mark(scope.gateway)
         state = self._states.get(scope.name)
         if state and (state.fingerprint, state.reading) == (fingerprint, requested.reading):
             return Unchanged()
@@ -285,6 +287,21 @@ def group_scope(scope: Scope, group: str) -> Scope:
     if label != group or not group:
         label = f"{label}-{canonical.digest(canonical.encode(group))[-6:]}"
     return replace(scope, name=f"{scope.name}.{label}", group=group, all_groups=False)
+
+
+def _layout_mark(gateway: Gateway) -> str:
+    """Return the end of a fingerprint: digits for `list` and `paging` of the config, "" without these.
+
+    Where they are other ones, the same bytes may have another list, and so may what a 304 stands for.
+    """
+    own = gateway.overrides
+    if own.list is None and not own.paging:
+        return ""
+    return _digest([canonical.encode([own.list, own.paging]).encode()])[:_MARK_DIGITS]
+
+
+def _mark_of(fingerprint: str | None) -> str:
+    return (fingerprint or "")[_FINGERPRINT_DIGITS:]
 
 
 def _digest(bodies: Sequence[bytes]) -> str:

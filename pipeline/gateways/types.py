@@ -171,7 +171,8 @@ class ListingAnswer(Struct, frozen=True):
 
     Args:
         listing: its records.
-        fingerprint: the digest of its bytes; None for imported answers, which cannot match a later response.
+        fingerprint: the digest of its bytes, and of `list` and `paging` in the config; None for imported
+            answers, which cannot match a later response.
         validators: those of the response.
         dialect: the dialect that it was read in.
         incomplete: why it may be one page of a longer list, and what to do about it; None for a whole list.

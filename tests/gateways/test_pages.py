@@ -166,6 +166,43 @@ def test_the_bytes_of_the_last_list_are_no_list_where_another_setting_looks_for_
     assert models(job) == ["a", "b"]
 
 
+@pytest.mark.parametrize("has_tag", [False, True])
+@pytest.mark.parametrize(
+    ("first", "then", "found"),
+    [
+        ('list = "data"', 'list = "more"', ["c"]),
+        ("", 'list = "more"', ["c"]),
+        ('list = "more"', "", ["a", "b"]),
+        ("", 'paging = { param = "page", pages = "sheets" }', ["a", "b", "d"]),
+        (
+            'paging = { param = "page", pages = "one" }',
+            'paging = { param = "page", pages = "sheets" }',
+            ["a", "b", "d"],
+        ),
+    ],
+)
+def test_a_setting_of_where_the_list_is_takes_effect_though_the_answer_stays_the_same(
+    job: Job, *, has_tag: bool, first: str, then: str, found: list[str]
+) -> None:
+    def answer(asked: Question) -> Reply:
+        if "page=2" in asked.path:
+            return Reply(json.dumps({"data": [{"id": "d"}], "sheets": 2}).encode())
+        if has_tag and asked.headers["If-None-Match"] == '"same"':
+            return Reply(status=304)
+        body = {"data": [{"id": "a"}, {"id": "b"}], "more": [{"id": "c"}], "one": 1, "sheets": 2}
+        return Reply(json.dumps(body).encode(), headers=(("ETag", '"same"'),) if has_tag else ())
+
+    with Scripted(answer) as server:
+        configured(job, server.url, f"{first}\nmax_loss = 1")
+        assert job.quick("run").code == 0
+        before = models(job)
+        assert job.quick("run").code == 0
+        assert models(job) == before != found
+        configured(job, server.url, f"{then}\nmax_loss = 1")
+        assert job.quick("run").code == 0
+        assert models(job) == found
+
+
 def test_a_key_in_the_bytes_of_the_last_list_is_masked_from_when_it_is_one(job: Job) -> None:
     job.env["KEY"] = "sk-first-key-1234"
     with Scripted(lambda _: Reply(listed("a", note="sk-second-key-5678"))) as server:
