@@ -289,6 +289,20 @@ def group_scope(scope: Scope, group: str) -> Scope:
     return replace(scope, name=f"{scope.name}.{label}", group=group, all_groups=False)
 
 
+def is_described_otherwise(answer: ListingAnswer, state: ScopeState) -> bool:
+    """Return whether the columns of a scope change with an answer though its records stay.
+
+    They tell which rows are left out, and end the fingerprint with the mark of a layout.
+    """
+    fingerprints = (answer.fingerprint, state.fingerprint)
+    has_other_mark = None not in fingerprints and len(set(map(_mark_of, fingerprints))) > 1
+    return has_other_mark or answer.left_out != state.left_out
+
+
+def _mark_of(fingerprint: str | None) -> str:
+    return (fingerprint or "")[_FINGERPRINT_DIGITS:]
+
+
 def _layout_mark(gateway: Gateway) -> str:
     """Return the end of a fingerprint: digits for `list` and `paging` of the config, "" without these.
 
@@ -298,10 +312,6 @@ def _layout_mark(gateway: Gateway) -> str:
     if own.list is None and not own.paging:
         return ""
     return _digest([canonical.encode([own.list, own.paging]).encode()])[:_MARK_DIGITS]
-
-
-def _mark_of(fingerprint: str | None) -> str:
-    return (fingerprint or "")[_FINGERPRINT_DIGITS:]
 
 
 def _digest(bodies: Sequence[bytes]) -> str:

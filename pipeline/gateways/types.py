@@ -188,6 +188,11 @@ class ListingAnswer(Struct, frozen=True):
     setting_advice: tuple[str, ...] = ()
     message: str | None = None
 
+    @property
+    def left_out(self) -> str | None:
+        """The rows that its listing leaves out, for people; None if all are in it."""
+        return self.listing.left_out.text() if self.listing.left_out else None
+
     def price_advice(self) -> str | None:
         """Return which records have prices that give no figure, and what to set; None if all do."""
         return price_advice(self.dialect, self.listing.records.values())

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from pipeline.core.times import seconds_between
 from pipeline.core.types import PROBLEMS, HoldKind, Outcome, ScopeState
+from pipeline.gateways.reader import is_described_otherwise
 from pipeline.gateways.types import ListingAnswer
 from pipeline.store import Sighting, Snapshot
 from pipeline.store.recurrences import WELL_AFTER
@@ -335,7 +336,7 @@ def _state_after(
         case _:
             ends = decision.complete and state.held is not None and decision.lasting is None
             new = replace(state, held=None) if ends else state
-            if answer and _left_out(answer) != state.left_out:
+            if answer and is_described_otherwise(answer, state):
                 new = replace(new, **_of_answer(answer))
             return None if new is state else new
 
@@ -346,13 +347,8 @@ def _of_answer(answer: ListingAnswer) -> dict[str, Any]:
         "fingerprint": answer.fingerprint,
         "etag": answer.validators.etag,
         "last_modified": answer.validators.last_modified,
-        "left_out": _left_out(answer),
+        "left_out": answer.left_out,
     }
-
-
-def _left_out(answer: ListingAnswer) -> str | None:
-    rows = answer.listing.left_out
-    return rows.text() if rows else None
 
 
 def _confirmations(decision: Decision, sighting: Sighting | None, removals: RemovalCounter) -> list[Sighting]:

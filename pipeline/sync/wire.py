@@ -20,7 +20,7 @@ from msgspec.structs import astuple, replace
 from pipeline import __version__
 from pipeline.core.types import Digest, Gateway, Outcome, Record, Scope, ScopeState, scopes_by_gateway
 from pipeline.errors import FetchError, Unresolved
-from pipeline.gateways.reader import Pair, group_scope
+from pipeline.gateways.reader import Pair, group_scope, is_described_otherwise
 from pipeline.gateways.types import GroupGone, ListingAnswer, ScopeResult, Unchanged
 
 KnownListing = tuple[str, Digest, str]
@@ -236,12 +236,8 @@ def _is_same(answer: Answer, state: ScopeState | None) -> bool:
         case Unchanged():
             return True
         case ListingAnswer(listing, incomplete=None) if state is not None:
-            left_out = listing.left_out.text() if listing.left_out else None
-            return (listing.digest, listing.reading, left_out) == (
-                state.digest,
-                state.reading,
-                state.left_out,
-            )
+            of_listing = (listing.digest, listing.reading)
+            return of_listing == (state.digest, state.reading) and not is_described_otherwise(answer, state)
         case _:
             return False
 

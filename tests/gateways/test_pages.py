@@ -203,6 +203,21 @@ def test_a_setting_of_where_the_list_is_takes_effect_though_the_answer_stays_the
         assert models(job) == found
 
 
+def test_after_a_setting_that_finds_the_same_list_the_next_request_is_conditional_again(job: Job) -> None:
+    tags = []
+
+    def answer(asked: Question) -> Reply:
+        tags.append(asked.headers["If-None-Match"])
+        return Reply(status=304) if tags[-1] else Reply(listed("a"), headers=(("ETag", '"same"'),))
+
+    with Scripted(answer) as server:
+        for line in ("", "", 'list = "data"', 'list = "data"', "", ""):
+            configured(job, server.url, line)
+            assert job.quick("run").code == 0
+    assert tags == [None, '"same"'] * 3
+    assert job.quick("changes", "--since", "1d").stdout == "no changes\n"
+
+
 def test_a_key_in_the_bytes_of_the_last_list_is_masked_from_when_it_is_one(job: Job) -> None:
     job.env["KEY"] = "sk-first-key-1234"
     with Scripted(lambda _: Reply(listed("a", note="sk-second-key-5678"))) as server:
