@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pipeline.core import canonical
 from pipeline.core.limits import MAX_BODY, NEW_RECORDS_PER_BODY, RECORD_OVERHEAD
-from pipeline.core.types import Digest, Gateway, Outcome, Scope, ScopeState
+from pipeline.core.types import Digest, Gateway, Outcome, Pairs, Scope, ScopeState
 from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways import dialects
 from pipeline.gateways.cache import BodyCache
@@ -308,10 +308,14 @@ def _layout_mark(gateway: Gateway) -> str:
 
     Where they are other ones, the same bytes may have another list, and so may what a 304 stands for.
     """
-    own = gateway.overrides
-    if own.list is None and not own.paging:
+    return _digits_of(gateway.overrides.list, gateway.overrides.paging)
+
+
+@cache
+def _digits_of(list_at: str | None, paging: Pairs) -> str:
+    if list_at is None and not paging:
         return ""
-    return _digest([canonical.encode([own.list, own.paging]).encode()])[:_MARK_DIGITS]
+    return _digest([canonical.encode([list_at, paging]).encode()])[:_MARK_DIGITS]
 
 
 def _digest(bodies: Sequence[bytes]) -> str:
